@@ -1,0 +1,16 @@
+//! vigie watches one server and tells what it sees in Prometheus' and OpenTelemetry's words.
+//!
+//! ```text
+//!                     ┌─ samplers ─┐                                    ┌─ the page   GET /metrics  (Prometheus names)
+//! config ─ supervisor ┤            ├─ Reading ─ latest ─► Snapshot ─────┤
+//!                     └─ probes ───┘            per source              └─ the push   (OTel names)
+//! ```
+//!
+//! Data moves once, from left to right. A sampler fills a [`snapshot::Reading`] with the points of the
+//! [`catalog::Metric`]s that it declares; the supervisor publishes it; exporters are pure functions of a
+//! [`snapshot::Snapshot`] and never see `/proc`.
+
+pub mod catalog;
+pub mod config;
+pub mod samplers;
+pub mod snapshot;

@@ -1,0 +1,98 @@
+//! Samplers: each reads one part of the kernel and writes what it counts into a reading.
+
+use std::path::{Path, PathBuf};
+
+use crate::catalog::Metric;
+use crate::config;
+use crate::snapshot::{Failure, Reading};
+
+pub mod born;
+pub mod fields;
+pub mod loadavg;
+pub mod root;
+
+use fields::Malformed;
+use root::{Buffer, Root};
+
+/// How often a source is sampled when nobody asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tier {
+    /// Every second: cheap, and what moves fastest.
+    Fast,
+    /// Every `sampling.interval`, and whenever a scrape wants a fresher page.
+    Standard,
+    /// Every minute, scrape or not: dear to read, or nearly constant.
+    Slow,
+}
+
+/// One source of the host's numbers. It never sees an exporter, and never judges or times itself.
+pub trait Sampler: Send {
+    /// Reads the host and writes one point for everything it found.
+    ///
+    /// # Errors
+    /// When the source as a whole gave nothing. A part that this host lacks is no error: it gives no point.
+    fn sample(&mut self, root: &Root, buffer: &mut Buffer, reading: &mut Reading) -> Result<(), SampleError>;
+}
+
+/// A sampler as the catalog and the supervisor know it. One `static` beside each implementation.
+pub struct Declaration {
+    /// Its name: node_exporter's collector of the same content, and the key under `[samplers]`.
+    pub name: &'static str,
+    /// How often it runs by itself.
+    pub tier: Tier,
+    /// Every metric that it may write.
+    pub metrics: &'static [&'static Metric],
+    /// Makes it, from its own section of the configuration.
+    pub build: fn(&config::Samplers) -> Box<dyn Sampler>,
+}
+
+/// Every sampler, in the order of a pass.
+pub static ALL: &[&Declaration] = &[&loadavg::SAMPLER];
+
+/// Why a source gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum SampleError {
+    /// This host has no such thing; a state, not a fault.
+    #[error("this host has no {}", .0.display())]
+    Absent(PathBuf),
+    /// The file is there and does not let itself be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+    /// The file holds something else than the kernel documents.
+    #[error("cannot parse {}: {malformed}", path.display())]
+    Parse {
+        /// Which file.
+        path: PathBuf,
+        /// What was expected where.
+        malformed: Malformed,
+    },
+    /// A system call failed.
+    #[error("{call}: {source}")]
+    Call {
+        /// Which one.
+        call: &'static str,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+    /// Any other reason, as a whole sentence.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl SampleError {
+    /// This parse failure, in the file where it happened.
+    pub fn parse(path: &Path, malformed: Malformed) -> SampleError {
+        SampleError::Parse { path: path.to_owned(), malformed }
+    }
+}
+
+impl From<SampleError> for Failure {
+    fn from(error: SampleError) -> Failure {
+        Failure { absent: matches!(error, SampleError::Absent(_)), message: error.to_string() }
+    }
+}

@@ -1,0 +1,228 @@
+//! The one door to the kernel: files, directories and system calls, of this host or of a folder that stands for one.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::sys::stat::Mode;
+
+use super::SampleError;
+use super::fields::Malformed;
+use calls::Calls;
+
+pub mod calls;
+
+/// The most that is read of one file, in bytes. The largest file of a large host, `/proc/net/udp` with 65,536
+/// sockets, has 8 MiB.
+const FILE_LIMIT: usize = 16 << 20;
+
+/// The least room that a read is given, in bytes: a page, which is what the kernel hands out at a time.
+const READ_ROOM: usize = 4 << 10;
+
+/// What a buffer shrinks to after a file that was larger, in bytes.
+const BUFFER_KEPT: usize = 256 << 10;
+
+/// The host: its three trees and its system calls.
+#[derive(Debug)]
+pub struct Root {
+    /// `/proc`.
+    pub proc: Dir,
+    /// `/sys`.
+    pub sys: Dir,
+    /// `/`, for what is read of `/etc`, `/run` and mount points.
+    pub host: Dir,
+    /// System calls.
+    pub calls: Calls,
+}
+
+/// What passed through a [`Root`]: path below the captured folder → content.
+pub type Record = Arc<Mutex<BTreeMap<PathBuf, Vec<u8>>>>;
+
+impl Root {
+    /// Opens the three trees. Where `root` holds a `capture.toml`, the system calls are answered from it.
+    ///
+    /// # Errors
+    /// When one of them cannot be opened, or `capture.toml` is no such file.
+    pub fn open(proc: &Path, sys: &Path, root: &Path) -> Result<Root, SampleError> {
+        Ok(Root { proc: Dir::open(proc)?, sys: Dir::open(sys)?, host: Dir::open(root)?, calls: Calls::of(root)? })
+    }
+
+    /// Notes from now on everything that is read.
+    pub fn recording(mut self, record: &Record) -> Root {
+        for (dir, place) in [(&mut self.proc, "proc"), (&mut self.sys, "sys"), (&mut self.host, "")] {
+            dir.record = Some((Arc::clone(record), PathBuf::from(place)));
+        }
+        self
+    }
+}
+
+/// The memory that files are read into, used again for each.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    filled: usize,
+}
+
+impl Buffer {
+    /// Gives back what an exceptionally large file took.
+    pub fn shrink(&mut self) {
+        if self.bytes.capacity() > BUFFER_KEPT {
+            *self = Buffer::default();
+        }
+    }
+
+    fn filled(&self) -> &[u8] {
+        self.bytes.get(..self.filled).unwrap_or_default()
+    }
+
+    /// What was read, as text. Bytes that are no UTF-8 become `U+FFFD`: one odd mount point must not hide the others.
+    fn text(&mut self) -> &str {
+        if str::from_utf8(self.filled()).is_err() {
+            self.bytes = String::from_utf8_lossy(self.filled()).into_owned().into_bytes();
+            self.filled = self.bytes.len();
+        }
+        str::from_utf8(self.filled()).unwrap_or_default()
+    }
+}
+
+/// An open directory, below which files are read.
+#[derive(Debug)]
+pub struct Dir {
+    fd: OwnedFd,
+    path: PathBuf,
+    record: Option<(Record, PathBuf)>,
+}
+
+impl Dir {
+    fn open(path: &Path) -> Result<Dir, SampleError> {
+        let fd = openat(AT_FDCWD, path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+            .map_err(|errno| read_error(path, errno))?;
+        Ok(Dir { fd, path: path.to_owned(), record: None })
+    }
+
+    /// Opens a directory below this one, to read several of its files.
+    ///
+    /// # Errors
+    /// [`SampleError::Absent`] where there is none, [`SampleError::Read`] where it cannot be opened.
+    pub fn dir(&self, path: &str) -> Result<Dir, SampleError> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let fd = openat(&self.fd, path, flags, Mode::empty()).map_err(|errno| read_error(&self.at(path), errno))?;
+        let record = self.record.as_ref().map(|(record, place)| (Arc::clone(record), place.join(path)));
+        Ok(Dir { fd, path: self.at(path), record })
+    }
+
+    /// Where `path` below this directory is, for messages.
+    pub fn at(&self, path: &str) -> PathBuf {
+        self.path.join(path)
+    }
+
+    /// Reads a whole file.
+    ///
+    /// # Errors
+    /// [`SampleError::Absent`] where there is none, [`SampleError::Read`] where it cannot be read or is larger than 16 MiB.
+    pub fn read<'b>(&self, path: &str, buffer: &'b mut Buffer) -> Result<&'b str, SampleError> {
+        self.fill(path, buffer, false).map_err(|errno| read_error(&self.at(path), errno))?;
+        Ok(buffer.text())
+    }
+
+    /// Reads a whole file and parses it; a parse failure names the file.
+    ///
+    /// # Errors
+    /// As [`Dir::read`], and [`SampleError::Parse`].
+    pub fn parse<T>(
+        &self,
+        path: &str,
+        buffer: &mut Buffer,
+        parse: impl FnOnce(&str) -> Result<T, Malformed>,
+    ) -> Result<T, SampleError> {
+        let text = self.read(path, buffer)?;
+        parse(text).map_err(|malformed| SampleError::parse(&self.at(path), malformed))
+    }
+
+    /// Reads one attribute of sysfs, trimmed. Nothing where this device has no such attribute, or does not tell it.
+    pub fn attribute<'b>(&self, path: &str, buffer: &'b mut Buffer) -> Option<&'b str> {
+        self.fill(path, buffer, true).ok()?;
+        Some(buffer.text().trim_ascii())
+    }
+
+    /// The names in a directory below this one, sorted. `names` is overwritten and its memory used again.
+    ///
+    /// # Errors
+    /// As [`Dir::read`].
+    pub fn list(&self, path: &str, names: &mut Vec<String>) -> Result<(), SampleError> {
+        let failed = |errno| read_error(&self.at(path), errno);
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let mut dir = nix::dir::Dir::openat(&self.fd, path, flags, Mode::empty()).map_err(failed)?;
+        let mut count = 0;
+        for entry in dir.iter() {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy();
+            if name == "." || name == ".." {
+                continue;
+            }
+            match names.get_mut(count) {
+                Some(slot) => {
+                    slot.clear();
+                    slot.push_str(&name);
+                }
+                None => names.push(name.into_owned()),
+            }
+            count += 1;
+        }
+        names.truncate(count);
+        names.sort_unstable();
+        Ok(())
+    }
+
+    /// How many names a directory below this one has.
+    ///
+    /// # Errors
+    /// As [`Dir::read`].
+    pub fn count(&self, path: &str) -> Result<usize, SampleError> {
+        let mut names = Vec::new();
+        self.list(path, &mut names)?;
+        for name in &names {
+            self.note(&format!("{path}/{name}"), b"");
+        }
+        Ok(names.len())
+    }
+
+    /// Fills the buffer with the file. An attribute of sysfs comes whole with the first read and is at most a page.
+    fn fill(&self, path: &str, buffer: &mut Buffer, attribute: bool) -> Result<(), Errno> {
+        let fd = openat(&self.fd, path, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, Mode::empty())?;
+        buffer.filled = 0;
+        loop {
+            if buffer.bytes.len() - buffer.filled < READ_ROOM {
+                buffer.bytes.resize((buffer.bytes.len() * 2).max(2 * READ_ROOM), 0);
+            }
+            let room = buffer.bytes.get_mut(buffer.filled..).unwrap_or_default();
+            let count = nix::unistd::read(&fd, room)?;
+            buffer.filled += count;
+            if count == 0 || attribute {
+                break;
+            }
+            if buffer.filled > FILE_LIMIT {
+                buffer.filled = 0;
+                return Err(Errno::EFBIG);
+            }
+        }
+        self.note(path, buffer.filled());
+        Ok(())
+    }
+
+    fn note(&self, path: &str, content: &[u8]) {
+        if let Some((record, place)) = &self.record {
+            record.lock().unwrap_or_else(PoisonError::into_inner).insert(place.join(path), content.to_vec());
+        }
+    }
+}
+
+fn read_error(path: &Path, errno: Errno) -> SampleError {
+    match errno {
+        Errno::ENOENT | Errno::ENOTDIR => SampleError::Absent(path.to_owned()),
+        errno => SampleError::Read { path: path.to_owned(), source: errno.into() },
+    }
+}

@@ -1,0 +1,378 @@
+//! What was measured: points, families, readings, and the snapshot that both exporters read.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::catalog::{Metric, MetricRef};
+
+/// One number. Integers stay integers to the wire: an `f64` loses bytes above 2^53.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value {
+    /// A whole number.
+    Int(i64),
+    /// Any other number.
+    Float(f64),
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Value {
+        Value::Int(value)
+    }
+}
+
+impl From<u64> for Value {
+    /// What an `i64` cannot hold becomes a float.
+    fn from(value: u64) -> Value {
+        i64::try_from(value).map_or(Value::Float(value as f64), Value::Int)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(value: f64) -> Value {
+        Value::Float(value)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Value {
+        Value::Int(value.into())
+    }
+}
+
+/// The labels of a series, interned when it is born: cloning copies a pointer.
+///
+/// Holds the text form of the page (`device="vda",mode="idle"`), escaped once; [`Labels::pairs`] reads the values back.
+#[derive(Clone)]
+pub struct Labels(Arc<Text>);
+
+struct Text {
+    /// `_bucket`, `_sum` or `_count` for a part of a histogram or summary, else empty.
+    suffix: &'static str,
+    page: Box<str>,
+}
+
+impl Labels {
+    /// Interns label names and values. Names must be valid label names; values may be any text.
+    pub fn new(pairs: &[(&str, &str)]) -> Labels {
+        Labels::part("", pairs)
+    }
+
+    /// The same for one sample of a histogram or summary, whose name on the page is the metric's and `suffix`.
+    pub fn part(suffix: &'static str, pairs: &[(&str, &str)]) -> Labels {
+        let mut page = String::new();
+        for (name, value) in pairs {
+            if !page.is_empty() {
+                page.push(',');
+            }
+            page.push_str(name);
+            page.push_str("=\"");
+            for character in value.chars() {
+                match character {
+                    '\\' => page.push_str("\\\\"),
+                    '"' => page.push_str("\\\""),
+                    '\n' => page.push_str("\\n"),
+                    other => page.push(other),
+                }
+            }
+            page.push('"');
+        }
+        Labels(Arc::new(Text { suffix, page: page.into() }))
+    }
+
+    /// No labels at all.
+    pub fn none() -> Labels {
+        Labels::new(&[])
+    }
+
+    /// The text form, as it stands between the braces of the page.
+    pub fn page(&self) -> &str {
+        &self.0.page
+    }
+
+    /// `_bucket`, `_sum`, `_count` or nothing.
+    pub fn suffix(&self) -> &'static str {
+        self.0.suffix
+    }
+
+    /// Names and unescaped values, in order.
+    pub fn pairs(&self) -> Vec<(String, String)> {
+        let mut pairs = Vec::new();
+        let mut rest: &str = &self.0.page;
+        while let Some((name, tail)) = rest.split_once("=\"") {
+            let mut value = String::new();
+            let mut characters = tail.chars();
+            while let Some(character) = characters.next() {
+                match character {
+                    '"' => break,
+                    '\\' => match characters.next() {
+                        Some('n') => value.push('\n'),
+                        Some(other) => value.push(other),
+                        None => break,
+                    },
+                    other => value.push(other),
+                }
+            }
+            pairs.push((name.to_owned(), value));
+            let after = characters.as_str();
+            rest = after.strip_prefix(',').unwrap_or(after);
+        }
+        pairs
+    }
+
+    fn same(&self, other: &Labels) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl std::fmt::Debug for Labels {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}{{{}}}", self.0.suffix, self.0.page)
+    }
+}
+
+/// Interned labels and one number.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// Which series.
+    pub labels: Labels,
+    /// Its number now.
+    pub value: Value,
+}
+
+/// One metric's points.
+#[derive(Clone, Debug)]
+pub struct Family {
+    /// The declaration.
+    pub metric: MetricRef,
+    points: Vec<Point>,
+    /// How many of `points` this pass has written.
+    written: usize,
+}
+
+impl Family {
+    /// The points, in the order in which they were written.
+    pub fn points(&self) -> &[Point] {
+        self.points.get(..self.written).unwrap_or_default()
+    }
+
+    fn put(&mut self, labels: &Labels, value: Value) {
+        match self.points.get_mut(self.written) {
+            Some(point) => {
+                if !point.labels.same(labels) {
+                    point.labels = labels.clone();
+                }
+                point.value = value;
+            }
+            None => self.points.push(Point { labels: labels.clone(), value }),
+        }
+        self.written += 1;
+    }
+}
+
+/// What one source said at one moment.
+///
+/// A reading is written into again and again: [`Reading::start`] forgets the values and keeps the families, so that a
+/// source that has the same series as last time allocates nothing.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    families: Vec<Family>,
+    /// Where the last point went: the next goes there or one further, nearly always.
+    cursor: usize,
+    none: Labels,
+    /// The most series it takes; what is over is counted in [`Reading::cut`].
+    limit: usize,
+    series: usize,
+    /// How many points did not fit the limit.
+    pub cut: usize,
+    /// When it was taken, by the wall clock.
+    pub taken: SystemTime,
+    /// When it was taken, by the monotonic clock.
+    pub at: Instant,
+    /// How long the source took.
+    pub duration: Duration,
+    /// Why the source gave no points, if it failed.
+    pub failure: Option<Failure>,
+}
+
+/// Why a source gave nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Whether the host simply lacks the thing: not worth a warning.
+    pub absent: bool,
+    /// The sentence for a person.
+    pub message: String,
+}
+
+/// The most series of one source, unless its sampler has an own bound.
+pub const SERIES_PER_SOURCE: usize = 20_000;
+
+impl Default for Reading {
+    fn default() -> Reading {
+        Reading {
+            families: Vec::new(),
+            cursor: 0,
+            none: Labels::none(),
+            limit: SERIES_PER_SOURCE,
+            series: 0,
+            cut: 0,
+            taken: SystemTime::UNIX_EPOCH,
+            at: Instant::now(),
+            duration: Duration::ZERO,
+            failure: None,
+        }
+    }
+}
+
+impl Reading {
+    /// Forgets all values and the failure; keeps what was born.
+    pub fn start(&mut self, at: Instant, taken: SystemTime) {
+        for family in &mut self.families {
+            family.written = 0;
+        }
+        (self.cursor, self.series, self.cut) = (0, 0, 0);
+        (self.at, self.taken, self.failure) = (at, taken, None);
+    }
+
+    /// Takes the points of the last pass away: a source that failed has no values, never the previous ones.
+    pub fn fail(&mut self, failure: Failure) {
+        self.start(self.at, self.taken);
+        self.failure = Some(failure);
+    }
+
+    /// Writes the one point of a metric without labels.
+    pub fn put(&mut self, metric: &'static Metric, value: impl Into<Value>) {
+        let none = self.none.clone();
+        self.write(metric.into(), &none, value.into());
+    }
+
+    /// Writes one point.
+    pub fn put_with(&mut self, metric: &'static Metric, labels: &Labels, value: impl Into<Value>) {
+        self.write(metric.into(), labels, value.into());
+    }
+
+    /// Writes one point of a metric that was born while running.
+    pub fn put_born(&mut self, metric: &Arc<Metric>, labels: &Labels, value: impl Into<Value>) {
+        self.write(metric.into(), labels, value.into());
+    }
+
+    fn write(&mut self, metric: MetricRef, labels: &Labels, value: Value) {
+        if self.series == self.limit {
+            self.cut += 1;
+            return;
+        }
+        self.series += 1;
+        let is = |family: Option<&Family>| family.is_some_and(|family| family.metric.same(&metric));
+        if is(self.families.get(self.cursor)) {
+        } else if is(self.families.get(self.cursor + 1)) {
+            self.cursor += 1;
+        } else if let Some(found) = self.families.iter().position(|family| family.metric.same(&metric)) {
+            self.cursor = found;
+        } else {
+            self.cursor = self.families.len();
+            self.families.push(Family { metric, points: Vec::new(), written: 0 });
+        }
+        if let Some(family) = self.families.get_mut(self.cursor) {
+            family.put(labels, value);
+        }
+    }
+
+    /// The families that have points.
+    pub fn families(&self) -> impl Iterator<Item = &Family> {
+        self.families.iter().filter(|family| family.written > 0)
+    }
+
+    /// How many points it has.
+    pub fn series(&self) -> usize {
+        self.series
+    }
+}
+
+/// The latest reading of every source. Cloning copies pointers, not numbers.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// One reading a source, in the sources' order.
+    pub readings: Vec<Arc<Reading>>,
+    /// When it was put together.
+    pub taken: SystemTime,
+}
+
+impl Snapshot {
+    /// Every family of every source.
+    pub fn families(&self) -> impl Iterator<Item = &Family> {
+        self.readings.iter().flat_map(|reading| reading.families())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Unit;
+
+    static READS: Metric = Metric::counter("reads_total", Unit::Of("{read}"), "Reads.");
+    static WRITES: Metric = Metric::counter("writes_total", Unit::Of("{write}"), "Writes.");
+
+    fn page_of(reading: &Reading) -> Vec<String> {
+        let line = |family: &Family, point: &Point| {
+            format!("{} {} {:?}", family.metric.name, point.labels.page(), point.value)
+        };
+        reading.families().flat_map(|family| family.points().iter().map(move |point| line(family, point))).collect()
+    }
+
+    fn pass(reading: &mut Reading, devices: &[(&Labels, i64)]) {
+        reading.start(Instant::now(), SystemTime::now());
+        for (labels, value) in devices {
+            reading.put_with(&READS, labels, *value);
+            reading.put_with(&WRITES, labels, *value + 1);
+        }
+    }
+
+    #[test]
+    fn rows_become_families() {
+        let (a, b) = (Labels::new(&[("device", "a")]), Labels::new(&[("device", "b")]));
+        let mut reading = Reading::default();
+        pass(&mut reading, &[(&a, 1), (&b, 3)]);
+        let expected = [
+            "reads_total device=\"a\" Int(1)",
+            "reads_total device=\"b\" Int(3)",
+            "writes_total device=\"a\" Int(2)",
+            "writes_total device=\"b\" Int(4)",
+        ];
+        assert_eq!(page_of(&reading), expected);
+        assert_eq!(reading.series(), 4);
+    }
+
+    #[test]
+    fn a_series_that_went_leaves_nothing_behind() {
+        let (a, b) = (Labels::new(&[("device", "a")]), Labels::new(&[("device", "b")]));
+        let mut reading = Reading::default();
+        pass(&mut reading, &[(&a, 1), (&b, 3)]);
+        pass(&mut reading, &[(&b, 5)]);
+        assert_eq!(page_of(&reading), ["reads_total device=\"b\" Int(5)", "writes_total device=\"b\" Int(6)"]);
+        reading.fail(Failure { absent: false, message: "gone".into() });
+        assert_eq!(page_of(&reading), [""; 0]);
+    }
+
+    #[test]
+    fn series_over_the_limit_are_counted_not_kept() {
+        let labels = Labels::none();
+        let mut reading = Reading { limit: 3, ..Reading::default() };
+        pass(&mut reading, &[(&labels, 1), (&labels, 2)]);
+        assert_eq!((reading.series(), reading.cut), (3, 1));
+    }
+
+    #[test]
+    fn labels_are_escaped_once_and_read_back() {
+        let labels = Labels::new(&[("path", "C:\\a \"b\",c=\n"), ("x", "")]);
+        assert_eq!(labels.page(), r#"path="C:\\a \"b\",c=\n",x="""#);
+        assert_eq!(
+            labels.pairs(),
+            [("path".to_owned(), "C:\\a \"b\",c=\n".to_owned()), ("x".to_owned(), String::new())]
+        );
+    }
+
+    #[test]
+    fn bytes_above_two_to_the_53_stay_exact() {
+        assert_eq!(Value::from(9_007_199_254_740_993_u64), Value::Int(9_007_199_254_740_993));
+        assert_eq!(Value::from(u64::MAX), Value::Float(18_446_744_073_709_551_615.0));
+    }
+}
