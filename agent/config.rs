@@ -4,6 +4,45 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+/// All of it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub host: Host,
+    pub paths: Paths,
+    pub sampling: Sampling,
+    pub samplers: Samplers,
+}
+#[derive(Clone, Debug, Default)]
+pub struct Host {
+    pub name: Option<String>,
+    pub attributes: std::collections::BTreeMap<String, String>,
+}
+#[derive(Clone, Debug)]
+pub struct Paths {
+    pub proc: std::path::PathBuf,
+    pub sys: std::path::PathBuf,
+    pub root: std::path::PathBuf,
+}
+#[derive(Clone, Debug)]
+pub struct Sampling {
+    pub interval: std::time::Duration,
+}
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            host: Host::default(),
+            paths: Paths { proc: "/proc".into(), sys: "/sys".into(), root: "/".into() },
+            sampling: Sampling { interval: std::time::Duration::from_secs(10) },
+            samplers: Samplers::default(),
+        }
+    }
+}
+impl Config {
+    pub fn hash(&self) -> String {
+        String::new()
+    }
+}
+
 /// Options of the samplers, `[samplers]`: each sampler's section is a type beside the sampler.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -14,3 +14,5 @@ pub mod catalog;
 pub mod config;
 pub mod samplers;
 pub mod snapshot;
+pub mod supervisor;
+pub mod systemd;

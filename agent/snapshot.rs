@@ -224,6 +224,11 @@ impl Default for Reading {
 }
 
 impl Reading {
+    /// A reading without points, of now.
+    pub fn failed(message: String) -> Reading {
+        Reading { failure: Some(Failure { absent: false, message }), ..Reading::default() }
+    }
+
     /// Forgets all values and the failure; keeps what was born.
     pub fn start(&mut self, at: Instant, taken: SystemTime) {
         for family in &mut self.families {
@@ -292,7 +297,9 @@ impl Reading {
 pub struct Snapshot {
     /// One reading a source, in the sources' order.
     pub readings: Vec<Arc<Reading>>,
-    /// When it was put together.
+    /// When it was put together, by the monotonic clock.
+    pub at: Instant,
+    /// When it was put together, by the wall clock.
     pub taken: SystemTime,
 }
 

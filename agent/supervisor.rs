@@ -1,0 +1,400 @@
+//! The supervisor: samples every source in time, publishes what they say, and knows how they are.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::watch;
+
+use crate::config;
+use crate::samplers::root::{Buffer, Root};
+use crate::samplers::{self, Declaration, SampleError};
+use crate::snapshot::{Reading, Snapshot};
+
+mod account;
+mod sampling;
+mod schedule;
+mod source;
+
+use account::Account;
+pub use account::{Health, METRICS, SourceHealth};
+use sampling::Orders;
+use schedule::Schedule;
+use source::{Source, lock};
+
+/// The running supervisor, shared by everybody who reads what it publishes.
+#[derive(Clone)]
+pub struct Handle(Arc<Shared>);
+
+struct Shared {
+    root: Root,
+    declarations: &'static [&'static Declaration],
+    host: String,
+    started: Instant,
+    sources: Mutex<Arc<Vec<Arc<Source>>>>,
+    interval: Mutex<Duration>,
+    orders: Mutex<Orders>,
+    wake: Condvar,
+    /// When the last full pass started: everything but the slow tier is no older.
+    full_pass: watch::Sender<Option<Instant>>,
+    /// Full passes so far.
+    passes: AtomicU64,
+    /// When the loop last ended a round.
+    round: Mutex<Instant>,
+    /// When the network thread last showed that it lives.
+    heart: Mutex<Instant>,
+    /// Counts what was published: a snapshot of an older number is out of date.
+    generation: AtomicU64,
+    newest: Mutex<Option<(u64, Arc<Snapshot>)>>,
+    account: Mutex<Account>,
+}
+
+/// A loop that ended no round for this long is not alive. A minute of a machine under heavy swapping is not that.
+const LOOP_LOST: Duration = Duration::from_secs(60);
+
+/// A snapshot put together longer ago than this is put together again, so that ages on a page are true.
+const SNAPSHOT_KEPT: Duration = Duration::from_secs(1);
+
+impl Handle {
+    /// Opens the host, samples everything once, and starts the sampling loop.
+    ///
+    /// # Errors
+    /// When `/proc`, `/sys` or `/` cannot be opened, or the system gives no thread.
+    pub fn start(config: &config::Config) -> Result<Handle, SampleError> {
+        let handle = Handle::sampled_once(config)?;
+        sampling::start(&handle.0)
+            .map_err(|source| SampleError::Call { call: "starting the sampler thread", source })?;
+        Ok(handle)
+    }
+
+    /// Opens the host and samples everything once, on this thread.
+    ///
+    /// # Errors
+    /// When `/proc`, `/sys` or `/` cannot be opened.
+    pub fn sampled_once(config: &config::Config) -> Result<Handle, SampleError> {
+        let paths = &config.paths;
+        Ok(Handle::of(Root::open(&paths.proc, &paths.sys, &paths.root)?, config, samplers::ALL))
+    }
+
+    /// The same with a [`Root`] that is open already, and other samplers than [`samplers::ALL`].
+    pub fn of(root: Root, config: &config::Config, declarations: &'static [&'static Declaration]) -> Handle {
+        let now = Instant::now();
+        let host = identity(&root);
+        let interval = config.sampling.interval;
+        let orders = Orders {
+            schedule: Schedule::new(&host, interval, now, SystemTime::now()),
+            wanted: None,
+            epoch: 0,
+            stopping: false,
+        };
+        let sources = sources_of(declarations, &config.samplers, &[]);
+        let shared = Shared {
+            root,
+            declarations,
+            host,
+            started: now,
+            sources: Mutex::new(Arc::new(sources)),
+            interval: Mutex::new(interval),
+            orders: Mutex::new(orders),
+            wake: Condvar::new(),
+            full_pass: watch::Sender::new(None),
+            passes: AtomicU64::new(0),
+            round: Mutex::new(now),
+            heart: Mutex::new(now),
+            generation: AtomicU64::new(0),
+            newest: Mutex::new(None),
+            account: Mutex::new(Account::new(config)),
+        };
+        let mut buffer = Buffer::default();
+        for source in shared.sources().iter() {
+            source.sample(&shared.root, &mut buffer);
+        }
+        shared.round_done(now, true);
+        Handle(Arc::new(shared))
+    }
+
+    /// Watches the sampling loop for ever; runs on the network's thread.
+    pub async fn monitor(self) {
+        sampling::monitor(self).await;
+    }
+
+    /// A snapshot no older than `max_age`, waited for at most `deadline`; then the newest there is.
+    ///
+    /// Callers that come together share one sampling pass, and the same `Arc` while nothing newer exists.
+    pub async fn snapshot(&self, max_age: Duration, deadline: Duration) -> Arc<Snapshot> {
+        let now = Instant::now();
+        let wanted = now.checked_sub(max_age).unwrap_or(now);
+        let mut passes = self.0.full_pass.subscribe();
+        let fresh = |last: &Option<Instant>| last.is_some_and(|last| last >= wanted);
+        if !fresh(&passes.borrow_and_update()) {
+            self.0.want(wanted);
+            // Whether in time or not: the newest is served.
+            let _ = tokio::time::timeout(deadline, passes.wait_for(fresh)).await;
+        }
+        self.newest()
+    }
+
+    /// The newest snapshot there is.
+    pub fn newest(&self) -> Arc<Snapshot> {
+        let shared = &self.0;
+        let generation = shared.generation.load(Ordering::Acquire);
+        let mut newest = lock(&shared.newest);
+        if let Some((of, snapshot)) = &*newest
+            && *of == generation
+            && snapshot.at.elapsed() < SNAPSHOT_KEPT
+        {
+            return Arc::clone(snapshot);
+        }
+        let now = Instant::now();
+        let sources = shared.sources();
+        let mut readings: Vec<_> = sources.iter().map(|source| shared.current(source, now)).collect();
+        readings.push(lock(&shared.account).read(shared, &sources, &readings, now));
+        let snapshot = Arc::new(Snapshot { readings, at: now, taken: shared.root.calls.now() });
+        *newest = Some((generation, Arc::clone(&snapshot)));
+        snapshot
+    }
+
+    /// How the agent and each of its sources are.
+    pub fn health(&self) -> Health {
+        account::health(&self.0)
+    }
+
+    /// Takes a new configuration over. Sources whose options stay as they are keep all they know.
+    pub fn reload(&self, config: &config::Config) {
+        let shared = &self.0;
+        {
+            let mut sources = lock(&shared.sources);
+            *sources = Arc::new(sources_of(shared.declarations, &config.samplers, &sources));
+        }
+        *lock(&shared.interval) = config.sampling.interval;
+        lock(&shared.orders).schedule =
+            Schedule::new(&shared.host, config.sampling.interval, Instant::now(), SystemTime::now());
+        lock(&shared.account).loaded(config);
+        shared.want(Instant::now());
+    }
+
+    /// Notes that a new configuration was refused.
+    pub fn reload_refused(&self) {
+        lock(&self.0.account).refused();
+        self.0.published();
+    }
+
+    /// Ends the sampling loop after the source that it is at.
+    pub fn stop(&self) {
+        lock(&self.0.orders).stopping = true;
+        self.0.wake.notify_all();
+    }
+
+    /// The door to the kernel.
+    pub fn root(&self) -> &Root {
+        &self.0.root
+    }
+}
+
+impl Shared {
+    fn sources(&self) -> Arc<Vec<Arc<Source>>> {
+        Arc::clone(&lock(&self.sources))
+    }
+
+    fn interval(&self) -> Duration {
+        *lock(&self.interval)
+    }
+
+    fn want(&self, since: Instant) {
+        let mut orders = lock(&self.orders);
+        orders.wanted = Some(orders.wanted.map_or(since, |wanted| wanted.max(since)));
+        self.wake.notify_all();
+    }
+
+    fn published(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    fn round_done(&self, start: Instant, full: bool) {
+        *lock(&self.round) = Instant::now();
+        self.published();
+        if full {
+            self.passes.fetch_add(1, Ordering::Relaxed);
+            self.full_pass.send_replace(Some(start));
+        }
+        if lock(&self.heart).elapsed() < LOOP_LOST {
+            crate::systemd::watchdog();
+        }
+    }
+
+    fn beat(&self) {
+        *lock(&self.heart) = Instant::now();
+    }
+
+    /// What a source says now: its latest reading, or nothing where that is too old to be true.
+    fn current(&self, source: &Source, now: Instant) -> Arc<Reading> {
+        let latest = source.latest();
+        let age = now.saturating_duration_since(latest.at);
+        if latest.failure.is_some() || age <= self.too_old(source) {
+            return latest;
+        }
+        let mut stale = Reading::failed(format!("not sampled for {} s", age.as_secs()));
+        (stale.at, stale.taken, stale.duration) = (latest.at, latest.taken, latest.duration);
+        Arc::new(stale)
+    }
+
+    /// The age at which a reading is dropped: three times what its source takes between two of them.
+    fn too_old(&self, source: &Source) -> Duration {
+        let period = match source.declaration.tier {
+            samplers::Tier::Slow => schedule::SLOW,
+            samplers::Tier::Fast | samplers::Tier::Standard => self.interval(),
+        };
+        period * 3
+    }
+}
+
+/// The enabled sources; those of `before` whose options have not changed are taken over.
+fn sources_of(
+    declarations: &[&'static Declaration],
+    options: &config::Samplers,
+    before: &[Arc<Source>],
+) -> Vec<Arc<Source>> {
+    let enabled = |declaration: &&&Declaration| !options.disabled.iter().any(|name| name == declaration.name);
+    let source = |declaration: &&'static Declaration| {
+        let known = before.iter().find(|source| std::ptr::eq(source.declaration, *declaration));
+        match known {
+            Some(known) if known.has_options(options) => Arc::clone(known),
+            known => Arc::new(Source::new(declaration, options, known.map_or(0, |known| known.failures()))),
+        }
+    };
+    declarations.iter().filter(enabled).map(source).collect()
+}
+
+/// What tells this host from all others: its machine-id (machine-id(5)), else its hostname.
+fn identity(root: &Root) -> String {
+    let machine_id = root.host.read("etc/machine-id", &mut Buffer::default()).map(|text| text.trim().to_owned());
+    machine_id.or_else(|_| root.calls.uname().map(|uname| uname.nodename)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::catalog::{Metric, Unit};
+    use crate::samplers::{Sampler, Tier};
+
+    static GOOD: Metric = Metric::gauge("good", Unit::One, "Good.");
+    static STEADY: Declaration = declaration("steady", |_| Box::new(Steady));
+    static PANICS: Declaration = declaration("panics", |_| Box::new(Panics));
+    static HANGS: Declaration = declaration("hangs", |_| Box::new(Hangs { samplings: 0 }));
+    static RELEASED: AtomicBool = AtomicBool::new(false);
+
+    const fn declaration(name: &'static str, build: fn(&config::Samplers) -> Box<dyn Sampler>) -> Declaration {
+        Declaration { name, tier: Tier::Standard, metrics: &[], build }
+    }
+
+    struct Steady;
+
+    impl Sampler for Steady {
+        fn sample(&mut self, _: &Root, _: &mut Buffer, reading: &mut Reading) -> Result<(), SampleError> {
+            reading.put(&GOOD, 1_u64);
+            Ok(())
+        }
+    }
+
+    struct Panics;
+
+    impl Sampler for Panics {
+        fn sample(&mut self, _: &Root, _: &mut Buffer, reading: &mut Reading) -> Result<(), SampleError> {
+            reading.put(&GOOD, 1_u64);
+            panic!("of this test")
+        }
+    }
+
+    /// Samples well at first, then hangs until it is released.
+    struct Hangs {
+        samplings: u32,
+    }
+
+    impl Sampler for Hangs {
+        fn sample(&mut self, _: &Root, _: &mut Buffer, reading: &mut Reading) -> Result<(), SampleError> {
+            self.samplings += 1;
+            while self.samplings > 1 && !RELEASED.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            reading.put(&GOOD, 1_u64);
+            Ok(())
+        }
+    }
+
+    fn handle(declarations: &'static [&'static Declaration]) -> Handle {
+        let slash = Path::new("/");
+        let root = Root::open(&slash.join("proc"), &slash.join("sys"), slash).unwrap();
+        Handle::of(root, &config::Config::default(), declarations)
+    }
+
+    fn source(handle: &Handle, name: &str) -> SourceHealth {
+        handle.health().sources.into_iter().find(|source| source.name == name).unwrap()
+    }
+
+    #[test]
+    fn a_sampler_that_panics_costs_its_own_families_only() {
+        let handle = handle(const { &[&PANICS, &STEADY] });
+        assert_eq!(source(&handle, "panics").message.as_deref(), Some("the sampler panicked: of this test"));
+        assert_eq!((source(&handle, "panics").series, source(&handle, "steady").series), (0, 1));
+        assert_eq!(source(&handle, "panics").failures, 1);
+    }
+
+    #[tokio::test]
+    async fn a_sampler_that_hangs_costs_its_own_families_only_and_comes_back() {
+        let handle = handle(const { &[&HANGS, &STEADY] });
+        sampling::start(&handle.0).unwrap();
+        tokio::spawn(handle.clone().monitor());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let wait_for = async |what: &dyn Fn() -> bool| {
+            while !what() {
+                assert!(Instant::now() < deadline, "{:?}", handle.health());
+                handle.snapshot(Duration::ZERO, Duration::from_millis(50)).await;
+            }
+        };
+        wait_for(&|| !source(&handle, "hangs").success).await;
+        let before = Instant::now();
+        wait_for(&|| {
+            source(&handle, "steady").success && handle.0.full_pass.borrow().is_some_and(|pass| pass > before)
+        })
+        .await;
+        RELEASED.store(true, Ordering::Relaxed);
+        wait_for(&|| source(&handle, "hangs").success).await;
+        handle.stop();
+    }
+
+    #[tokio::test]
+    async fn scrapes_that_come_together_share_one_pass() {
+        let handle = handle(const { &[&STEADY] });
+        sampling::start(&handle.0).unwrap();
+        let scrape = || handle.snapshot(Duration::from_millis(200), Duration::from_secs(5));
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        let before = handle.0.passes.load(Ordering::Relaxed);
+        let (one, two, three) = tokio::join!(scrape(), scrape(), scrape());
+        assert!(Arc::ptr_eq(&one, &two) && Arc::ptr_eq(&two, &three));
+        assert!(handle.0.passes.load(Ordering::Relaxed) <= before + 1);
+        handle.stop();
+    }
+
+    #[test]
+    fn a_reading_that_grew_old_is_not_shown() {
+        let handle = handle(const { &[&STEADY] });
+        let source = handle.0.sources().first().map(Arc::clone).unwrap();
+        let now = Instant::now();
+        assert_eq!(handle.0.current(&source, now).series(), 1);
+        let later = handle.0.current(&source, now + Duration::from_secs(31));
+        assert_eq!(later.failure.as_ref().map(|failure| failure.message.as_str()), Some("not sampled for 31 s"));
+    }
+
+    #[test]
+    fn a_reload_keeps_what_did_not_change() {
+        let handle = handle(const { &[&PANICS, &STEADY] });
+        handle.reload(&config::Config::default());
+        assert_eq!(source(&handle, "panics").failures, 1);
+        let without = config::Samplers { disabled: vec!["panics".into()], ..config::Samplers::default() };
+        handle.reload(&config::Config { samplers: without, ..config::Config::default() });
+        assert_eq!(handle.health().sources.len(), 1);
+    }
+}

@@ -1,0 +1,117 @@
+//! The sampling loop, and the monitor that replaces it when a sampler hangs.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::schedule::Schedule;
+use super::source::{Source, lock};
+use super::{Handle, Shared};
+use crate::samplers::Tier;
+use crate::samplers::root::Buffer;
+
+/// What the loop is asked to do.
+pub(super) struct Orders {
+    pub(super) schedule: Schedule,
+    /// A scrape waits for a full pass that starts no earlier than this.
+    pub(super) wanted: Option<Instant>,
+    /// Which loop is at work; one that finds another number here ends.
+    pub(super) epoch: u64,
+    pub(super) stopping: bool,
+}
+
+/// One round of the loop.
+struct Round {
+    tiers: Vec<Tier>,
+    /// Whether everything but the slow tier is sampled.
+    full: bool,
+}
+
+/// Starts a sampling thread that takes over from any before it.
+///
+/// # Errors
+/// When the system gives no thread.
+pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<()> {
+    let epoch = {
+        let mut orders = lock(&shared.orders);
+        orders.epoch += 1;
+        orders.epoch
+    };
+    let shared = Arc::clone(shared);
+    std::thread::Builder::new().name("sampler".to_owned()).spawn(move || run(&shared, epoch)).map(drop)
+}
+
+fn run(shared: &Shared, epoch: u64) {
+    let mut buffer = Buffer::default();
+    while let Some(round) = next_round(shared, epoch) {
+        let start = Instant::now();
+        let sources = shared.sources();
+        for source in sources.iter().filter(|source| round.tiers.contains(&source.declaration.tier)) {
+            source.sample(&shared.root, &mut buffer);
+            if lock(&shared.orders).epoch != epoch {
+                return;
+            }
+        }
+        shared.round_done(start, round.full);
+    }
+}
+
+/// Waits for something to do. `None` when this loop is not wanted any more.
+fn next_round(shared: &Shared, epoch: u64) -> Option<Round> {
+    let mut orders = lock(&shared.orders);
+    loop {
+        if orders.stopping || orders.epoch != epoch {
+            return None;
+        }
+        let now = Instant::now();
+        let last_full = *shared.full_pass.borrow();
+        if let Some(wanted) = orders.wanted.take()
+            && last_full.is_none_or(|last| last < wanted)
+        {
+            return Some(Round { tiers: vec![Tier::Fast, Tier::Standard], full: true });
+        }
+        let mut tiers = orders.schedule.due(now);
+        let full = tiers.contains(&Tier::Standard);
+        let scraped = last_full.is_some_and(|last| now.duration_since(last) < shared.interval() / 2);
+        if full && scraped {
+            tiers.retain(|tier| *tier != Tier::Standard);
+        } else if full && !tiers.contains(&Tier::Fast) {
+            tiers.push(Tier::Fast);
+        }
+        if !tiers.is_empty() {
+            return Some(Round { full: full && !scraped, tiers });
+        }
+        let wait = orders.schedule.next().saturating_duration_since(now);
+        orders = shared.wake.wait_timeout(orders, wait).unwrap_or_else(std::sync::PoisonError::into_inner).0;
+    }
+}
+
+/// How often the monitor looks. A sampling that it meets twice hangs.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Watches the loop: where a sampler hangs, its source is marked, the thread is left to it, and another loop goes on
+/// with the other sources. There are never more threads than sources and one.
+pub(super) async fn monitor(handle: Handle) {
+    let shared = &handle.0;
+    let mut met: Vec<(Arc<Source>, Instant)> = Vec::new();
+    let mut ticks = tokio::time::interval(LOOK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        shared.beat();
+        let sources = shared.sources();
+        let busy = sources.iter().filter_map(|source| Some((Arc::clone(source), source.busy_since()?)));
+        let busy: Vec<_> = busy.collect();
+        for (source, since) in &busy {
+            let again = met.iter().any(|(before, then)| Arc::ptr_eq(before, source) && then == since);
+            let hung = source.latest().at > *since;
+            if again && !hung {
+                source.mark_hung(since.elapsed());
+                shared.published();
+                if let Err(error) = start(shared) {
+                    tracing::error!(%error, "no thread to take over from a sampler that hangs");
+                }
+            }
+        }
+        met = busy;
+    }
+}
