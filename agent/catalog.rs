@@ -74,7 +74,7 @@ impl Unit {
 pub struct Label {
     /// The name on the page.
     pub name: &'static str,
-    /// The attribute key over OTLP.
+    /// The attribute key over OTLP; empty where it is not carried.
     pub otel: &'static str,
     /// Page value → OTLP value, where the two differ (`irq` → `interrupt`).
     pub otel_values: &'static [(&'static str, &'static str)],
@@ -90,6 +90,11 @@ impl Label {
     pub const fn otel(mut self, key: &'static str) -> Label {
         self.otel = key;
         self
+    }
+
+    /// OpenTelemetry has no such attribute: it is not carried.
+    pub const fn page_only(self) -> Label {
+        self.otel("")
     }
 
     /// The values that OpenTelemetry calls otherwise.

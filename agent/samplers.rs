@@ -8,6 +8,7 @@ use crate::snapshot::{Failure, Reading};
 
 pub mod born;
 pub mod fields;
+pub mod filesystem;
 pub mod loadavg;
 pub mod root;
 
@@ -47,7 +48,7 @@ pub struct Declaration {
 }
 
 /// Every sampler, in the order of a pass.
-pub static ALL: &[&Declaration] = &[&loadavg::SAMPLER];
+pub static ALL: &[&Declaration] = &[&filesystem::SAMPLER, &loadavg::SAMPLER];
 
 /// Why a source gave nothing.
 #[derive(Debug, thiserror::Error)]

@@ -7,11 +7,12 @@
 pub struct Born<T> {
     entries: Vec<(Box<str>, T)>,
     cursor: usize,
+    births: bool,
 }
 
 impl<T> Default for Born<T> {
     fn default() -> Born<T> {
-        Born { entries: Vec::new(), cursor: 0 }
+        Born { entries: Vec::new(), cursor: 0, births: false }
     }
 }
 
@@ -19,7 +20,7 @@ impl<T> Born<T> {
     /// Begins a pass, and forgets what the pass before did not meet.
     pub fn start(&mut self) {
         self.entries.truncate(self.cursor);
-        self.cursor = 0;
+        (self.cursor, self.births) = (0, false);
     }
 
     /// The thing of that name; `bear` makes it when it is new. A name met twice in a pass is born twice.
@@ -30,6 +31,7 @@ impl<T> Born<T> {
             Some(0) => {}
             Some(further) => self.entries.swap(here, here + further),
             None => {
+                self.births = true;
                 self.entries.push((name.into(), bear()));
                 let last = self.entries.len() - 1;
                 self.entries.swap(here, last);
@@ -39,6 +41,21 @@ impl<T> Born<T> {
         // `here` exists: it was found, or pushed and swapped there.
         #[allow(clippy::indexing_slicing)]
         &mut self.entries[here].1
+    }
+
+    /// Whether this pass, once it has met everything, bore or misses something.
+    pub fn changed(&self) -> bool {
+        self.births || self.cursor < self.entries.len()
+    }
+
+    /// What this pass has met, in its order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().take(self.cursor).map(|(_, thing)| thing)
+    }
+
+    /// The same, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().take(self.cursor).map(|(_, thing)| thing)
     }
 }
 

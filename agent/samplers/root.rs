@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::Mode;
+use nix::unistd::AccessFlags;
 
 use super::SampleError;
 use super::fields::Malformed;
@@ -35,7 +36,7 @@ pub struct Root {
     /// `/`, for what is read of `/etc`, `/run` and mount points.
     pub host: Dir,
     /// System calls.
-    pub calls: Calls,
+    pub calls: Arc<Calls>,
 }
 
 /// What passed through a [`Root`]: path below the captured folder → content.
@@ -47,7 +48,12 @@ impl Root {
     /// # Errors
     /// When one of them cannot be opened, or `capture.toml` is no such file.
     pub fn open(proc: &Path, sys: &Path, root: &Path) -> Result<Root, SampleError> {
-        Ok(Root { proc: Dir::open(proc)?, sys: Dir::open(sys)?, host: Dir::open(root)?, calls: Calls::of(root)? })
+        Ok(Root {
+            proc: Dir::open(proc)?,
+            sys: Dir::open(sys)?,
+            host: Dir::open(root)?,
+            calls: Arc::new(Calls::of(root)?),
+        })
     }
 
     /// Notes from now on everything that is read.
@@ -117,6 +123,11 @@ impl Dir {
     /// Where `path` below this directory is, for messages.
     pub fn at(&self, path: &str) -> PathBuf {
         self.path.join(path)
+    }
+
+    /// Whether there is such a file.
+    pub fn has(&self, path: &str) -> bool {
+        nix::unistd::faccessat(&self.fd, path, AccessFlags::F_OK, AtFlags::empty()).is_ok()
     }
 
     /// Reads a whole file.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::unistd::SysconfVar;
 use serde::{Deserialize, Serialize};
@@ -66,8 +66,6 @@ pub struct Space {
     pub files: u64,
     /// Free inodes.
     pub files_free: u64,
-    /// Mounted read-only.
-    pub read_only: bool,
 }
 
 /// The names of the system, from uname(2).
@@ -243,7 +241,6 @@ impl Calls {
             available_bytes: stat.blocks_available().saturating_mul(unit),
             files: stat.files(),
             files_free: stat.files_free(),
-            read_only: stat.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY),
         })
     }
 
@@ -263,9 +260,4 @@ impl Calls {
 fn sysconf(name: SysconfVar, usual: u64) -> u64 {
     let known = nix::unistd::sysconf(name).ok().flatten();
     known.and_then(|value| u64::try_from(value).ok()).unwrap_or(usual)
-}
-
-/// A moment by both clocks of this process: every reading carries one.
-pub fn moment(calls: &Calls) -> (Instant, SystemTime) {
-    (Instant::now(), calls.now())
 }
