@@ -12,6 +12,7 @@
 
 pub mod catalog;
 pub mod config;
+pub mod inventory;
 pub mod samplers;
 pub mod snapshot;
 pub mod supervisor;
