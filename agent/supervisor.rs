@@ -10,6 +10,7 @@ use crate::config;
 use crate::samplers::root::{Buffer, Root};
 use crate::samplers::{self, Declaration, SampleError};
 use crate::snapshot::{Reading, Snapshot};
+use crate::systemd::Watchdog;
 
 mod account;
 mod sampling;
@@ -43,6 +44,7 @@ struct Shared {
     round: Mutex<Instant>,
     /// When the network thread last showed that it lives.
     heart: Mutex<Instant>,
+    watchdog: Mutex<Watchdog>,
     /// Counts what was published: a snapshot of an older number is out of date.
     generation: AtomicU64,
     newest: Mutex<Option<(u64, Arc<Snapshot>)>>,
@@ -101,6 +103,7 @@ impl Handle {
             passes: AtomicU64::new(0),
             round: Mutex::new(now),
             heart: Mutex::new(now),
+            watchdog: Mutex::new(Watchdog::of_unit()),
             generation: AtomicU64::new(0),
             newest: Mutex::new(None),
             account: Mutex::new(Account::new(config)),
@@ -218,7 +221,7 @@ impl Shared {
             self.full_pass.send_replace(Some(start));
         }
         if lock(&self.heart).elapsed() < LOOP_LOST {
-            crate::systemd::watchdog();
+            lock(&self.watchdog).turned();
         }
     }
 

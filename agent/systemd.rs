@@ -1,5 +1,7 @@
 //! What systemd is told: ready, reloading, stopping, alive (sd_notify(3)). Without systemd nothing happens.
 
+use std::time::{Duration, Instant};
+
 use sd_notify::NotifyState;
 
 /// The agent serves.
@@ -20,9 +22,27 @@ pub fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
-/// The sampling loop is alive (`WatchdogSec=`).
-pub fn watchdog() {
-    notify(&[NotifyState::Watchdog]);
+/// Tells systemd that the agent is alive (`WatchdogSec=`), three times in the span after which it would kill it.
+#[derive(Debug)]
+pub struct Watchdog {
+    every: Option<Duration>,
+    last: Option<Instant>,
+}
+
+impl Watchdog {
+    /// The watchdog that systemd asks for; without systemd one that says nothing.
+    pub fn of_unit() -> Watchdog {
+        Watchdog { every: sd_notify::watchdog_enabled().map(|span| span / 3), last: None }
+    }
+
+    /// The sampling loop has turned.
+    pub fn turned(&mut self) {
+        let Some(every) = self.every else { return };
+        if self.last.is_none_or(|last| last.elapsed() >= every) {
+            notify(&[NotifyState::Watchdog]);
+            self.last = Some(Instant::now());
+        }
+    }
 }
 
 fn notify(states: &[NotifyState<'_>]) {
