@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, SFlag, fstatat};
 use nix::unistd::AccessFlags;
 
 use super::SampleError;
@@ -63,6 +63,36 @@ impl Root {
         }
         self
     }
+
+    /// What the host's filesystem says of a file, without opening it. Of a capture, the modification
+    /// time is what its `capture.toml` holds: that of a copy says nothing.
+    ///
+    /// # Errors
+    /// [`SampleError::Absent`] where there is none, [`SampleError::Read`] where it cannot be asked.
+    pub fn metadata(&self, path: &str) -> Result<Metadata, SampleError> {
+        let mut metadata = self.host.metadata(path)?;
+        if let Some(modified_seconds) = self.calls.captured_modified(path) {
+            metadata.modified_seconds = modified_seconds;
+        }
+        if self.host.record.is_some() {
+            self.calls.note_modified(path, metadata.modified_seconds);
+        }
+        Ok(metadata)
+    }
+}
+
+/// What tells one state of a file from another, from fstatat(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metadata {
+    /// When its content was written, in whole seconds since 1970.
+    pub modified_seconds: i64,
+    /// Its size, in bytes.
+    pub size_bytes: u64,
+    /// Whether it is a plain file.
+    pub plain: bool,
+    inode: u64,
+    modified_nanoseconds: i64,
+    changed: (i64, i64),
 }
 
 /// The memory that files are read into, used again for each.
@@ -139,6 +169,27 @@ impl Dir {
         Ok(buffer.text())
     }
 
+    /// Reads a whole file that is no text.
+    ///
+    /// # Errors
+    /// As [`Dir::read`].
+    pub fn read_bytes<'b>(&self, path: &str, buffer: &'b mut Buffer) -> Result<&'b [u8], SampleError> {
+        self.fill(path, buffer, false).map_err(|errno| read_error(&self.at(path), errno))?;
+        Ok(buffer.filled())
+    }
+
+    fn metadata(&self, path: &str) -> Result<Metadata, SampleError> {
+        let stat = fstatat(&self.fd, path, AtFlags::empty()).map_err(|errno| read_error(&self.at(path), errno))?;
+        Ok(Metadata {
+            modified_seconds: stat.st_mtime,
+            size_bytes: u64::try_from(stat.st_size).unwrap_or_default(),
+            plain: SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG,
+            inode: stat.st_ino,
+            modified_nanoseconds: stat.st_mtime_nsec,
+            changed: (stat.st_ctime, stat.st_ctime_nsec),
+        })
+    }
+
     /// Reads a whole file and parses it; a parse failure names the file.
     ///
     /// # Errors
@@ -164,25 +215,17 @@ impl Dir {
     /// # Errors
     /// As [`Dir::read`].
     pub fn list(&self, path: &str, names: &mut Vec<String>) -> Result<(), SampleError> {
-        let failed = |errno| read_error(&self.at(path), errno);
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let mut dir = nix::dir::Dir::openat(&self.fd, path, flags, Mode::empty()).map_err(failed)?;
         let mut count = 0;
-        for entry in dir.iter() {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name().to_string_lossy();
-            if name == "." || name == ".." {
-                continue;
-            }
+        self.each(path, |name| {
             match names.get_mut(count) {
                 Some(slot) => {
                     slot.clear();
-                    slot.push_str(&name);
+                    slot.push_str(name);
                 }
-                None => names.push(name.into_owned()),
+                None => names.push(name.to_owned()),
             }
             count += 1;
-        }
+        })?;
         names.truncate(count);
         names.sort_unstable();
         Ok(())
@@ -193,12 +236,28 @@ impl Dir {
     /// # Errors
     /// As [`Dir::read`].
     pub fn count(&self, path: &str) -> Result<usize, SampleError> {
-        let mut names = Vec::new();
-        self.list(path, &mut names)?;
-        for name in &names {
-            self.note(&format!("{path}/{name}"), b"");
+        let mut count = 0;
+        self.each(path, |name| {
+            count += 1;
+            if self.record.is_some() {
+                self.note(&format!("{path}/{name}"), b"");
+            }
+        })?;
+        Ok(count)
+    }
+
+    fn each(&self, path: &str, mut visit: impl FnMut(&str)) -> Result<(), SampleError> {
+        let failed = |errno| read_error(&self.at(path), errno);
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let mut dir = nix::dir::Dir::openat(&self.fd, path, flags, Mode::empty()).map_err(failed)?;
+        for entry in dir.iter() {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy();
+            if name != "." && name != ".." {
+                visit(&name);
+            }
         }
-        Ok(names.len())
+        Ok(())
     }
 
     /// Fills the buffer with the file. An attribute of sysfs comes whole with the first read and is at most a page.

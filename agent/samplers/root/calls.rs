@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::unistd::SysconfVar;
@@ -18,6 +19,8 @@ pub const CAPTURE: &str = "capture.toml";
 pub struct Calls {
     root: PathBuf,
     captured: Option<Answers>,
+    /// Modification times that were asked for while recording.
+    modified: Mutex<BTreeMap<String, i64>>,
 }
 
 /// What the system calls said when a host was captured.
@@ -37,6 +40,9 @@ pub struct Answers {
     /// statvfs(3) by mount point.
     #[serde(default)]
     pub statvfs: BTreeMap<String, Answer>,
+    /// When files were modified, in seconds since 1970, by path below `/`.
+    #[serde(default)]
+    pub modified: BTreeMap<String, i64>,
 }
 
 /// What statvfs(3) said of one mount point.
@@ -138,7 +144,15 @@ impl Calls {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(source) => return Err(SampleError::Read { path, source }),
         };
-        Ok(Calls { root: root.to_owned(), captured })
+        Ok(Calls { root: root.to_owned(), captured, modified: Mutex::default() })
+    }
+
+    pub(super) fn captured_modified(&self, path: &str) -> Option<i64> {
+        self.captured.as_ref()?.modified.get(path).copied()
+    }
+
+    pub(super) fn note_modified(&self, path: &str, seconds: i64) {
+        self.modified.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), seconds);
     }
 
     /// Whether the answers come from a capture.
@@ -253,6 +267,7 @@ impl Calls {
             uname: self.uname().unwrap_or_default(),
             timex: self.adjtimex().ok(),
             statvfs: BTreeMap::new(),
+            modified: self.modified.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 }
