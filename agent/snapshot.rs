@@ -229,8 +229,9 @@ impl Reading {
         Reading { failure: Some(Failure { absent: false, message }), ..Reading::default() }
     }
 
-    /// Forgets all values and the failure; keeps what was born.
+    /// Forgets all values and the failure; keeps what was born, unless the pass before had nothing of it.
     pub fn start(&mut self, at: Instant, taken: SystemTime) {
+        self.families.retain(|family| family.written > 0 || matches!(family.metric, MetricRef::Static(_)));
         for family in &mut self.families {
             family.written = 0;
         }
@@ -357,6 +358,20 @@ mod tests {
         assert_eq!(page_of(&reading), ["reads_total device=\"b\" Int(5)", "writes_total device=\"b\" Int(6)"]);
         reading.fail(Failure { absent: false, message: "gone".into() });
         assert_eq!(page_of(&reading), [""; 0]);
+    }
+
+    #[test]
+    fn a_metric_that_was_born_and_went_is_forgotten() {
+        let (born, labels) = (READS.named("x"), Labels::none());
+        let mut reading = Reading::default();
+        for passes in [2, 1, 0] {
+            reading.start(Instant::now(), SystemTime::now());
+            if passes == 2 {
+                reading.put_born(&born, &labels, 1_i64);
+            }
+        }
+        assert!(reading.families.is_empty());
+        assert_eq!(Arc::strong_count(&born), 1);
     }
 
     #[test]
