@@ -1,5 +1,6 @@
 //! The configuration.
 
+use crate::samplers::disk;
 use serde::Deserialize;
 
 /// All of it.
@@ -40,7 +41,6 @@ impl Config {
         String::new()
     }
 }
-
 /// Options of the samplers, `[samplers]`: each sampler's section is a type beside the sampler.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -49,6 +49,8 @@ pub struct Samplers {
     pub disabled: Vec<String>,
     /// `[samplers.filesystem]`.
     pub filesystem: crate::samplers::filesystem::Options,
+    /// `[samplers.diskstats]`.
+    pub diskstats: disk::Options,
 }
 
 /// A regular expression of the configuration.
@@ -83,6 +85,14 @@ impl TryFrom<String> for Pattern {
     fn try_from(text: String) -> Result<Pattern, regex_lite::Error> {
         let regex = regex_lite::Regex::new(&text)?;
         Ok(Pattern { text, regex: Some(regex) })
+    }
+}
+
+impl std::str::FromStr for Pattern {
+    type Err = regex_lite::Error;
+
+    fn from_str(text: &str) -> Result<Pattern, regex_lite::Error> {
+        Pattern::try_from(text.to_owned())
     }
 }
 

@@ -7,10 +7,14 @@ use crate::config;
 use crate::snapshot::{Failure, Reading};
 
 pub mod born;
+pub mod disk;
 pub mod fields;
 pub mod filesystem;
 pub mod loadavg;
+pub mod memory;
 pub mod root;
+#[cfg(test)]
+mod trial;
 
 use fields::Malformed;
 use root::{Buffer, Root};
@@ -48,7 +52,7 @@ pub struct Declaration {
 }
 
 /// Every sampler, in the order of a pass.
-pub static ALL: &[&Declaration] = &[&filesystem::SAMPLER, &loadavg::SAMPLER];
+pub static ALL: &[&Declaration] = &[&disk::SAMPLER, &filesystem::SAMPLER, &loadavg::SAMPLER, &memory::SAMPLER];
 
 /// Why a source gave nothing.
 #[derive(Debug, thiserror::Error)]
