@@ -12,9 +12,13 @@ pub mod fields;
 pub mod filesystem;
 pub mod loadavg;
 pub mod memory;
+pub mod os;
 pub mod root;
+pub mod time;
+pub mod timex;
 #[cfg(test)]
 mod trial;
+pub mod uname;
 
 use fields::Malformed;
 use root::{Buffer, Root};
@@ -52,7 +56,16 @@ pub struct Declaration {
 }
 
 /// Every sampler, in the order of a pass.
-pub static ALL: &[&Declaration] = &[&disk::SAMPLER, &filesystem::SAMPLER, &loadavg::SAMPLER, &memory::SAMPLER];
+pub static ALL: &[&Declaration] = &[
+    &disk::SAMPLER,
+    &filesystem::SAMPLER,
+    &loadavg::SAMPLER,
+    &memory::SAMPLER,
+    &os::SAMPLER,
+    &time::SAMPLER,
+    &timex::SAMPLER,
+    &uname::SAMPLER,
+];
 
 /// Why a source gave nothing.
 #[derive(Debug, thiserror::Error)]

@@ -10,6 +10,24 @@ use crate::catalog::Metric;
 use crate::config;
 use crate::snapshot::{Family, Point, Reading, Value};
 
+/// A host of which only the system calls' answers are known, without adjtimex(2).
+pub(crate) const CAPTURE: (&str, &str) = (
+    "capture.toml",
+    r##"
+now = 1750000000.5
+page_size = 4096
+clock_ticks = 100
+
+[uname]
+sysname = "Linux"
+nodename = "web-1"
+release = "6.8.0"
+version = "#1 SMP"
+machine = "x86_64"
+domainname = "(none)"
+"##,
+);
+
 /// A folder with `proc`, `sys` and whatever of `/` is written, and one sampler of it.
 pub(crate) struct Trial {
     folder: PathBuf,
@@ -45,8 +63,7 @@ impl Trial {
     pub(crate) fn pass(&mut self) -> Result<Vec<String>, SampleError> {
         self.reading.start(Instant::now(), SystemTime::now());
         self.sampler.sample(&self.root, &mut self.buffer, &mut self.reading)?;
-        let lines = self.reading.families().flat_map(|family| family.points().iter().map(|point| line(family, point)));
-        Ok(lines.collect())
+        Ok(lines(&self.reading))
     }
 }
 
@@ -54,6 +71,11 @@ impl Drop for Trial {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.folder).unwrap();
     }
+}
+
+/// What a reading holds, as lines of `name{labels} value`.
+pub(crate) fn lines(reading: &Reading) -> Vec<String> {
+    reading.families().flat_map(|family| family.points().iter().map(|point| line(family, point))).collect()
 }
 
 /// One pass over these files.
