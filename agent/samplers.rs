@@ -7,13 +7,17 @@ use crate::config;
 use crate::snapshot::{Failure, Reading};
 
 pub mod born;
+pub mod cpu;
 pub mod disk;
 pub mod fields;
 pub mod filesystem;
+#[cfg(test)]
+mod host;
 pub mod loadavg;
 pub mod memory;
 pub mod os;
 pub mod root;
+pub mod stat;
 pub mod time;
 pub mod timex;
 #[cfg(test)]
@@ -57,11 +61,13 @@ pub struct Declaration {
 
 /// Every sampler, in the order of a pass.
 pub static ALL: &[&Declaration] = &[
+    &cpu::SAMPLER,
     &disk::SAMPLER,
     &filesystem::SAMPLER,
     &loadavg::SAMPLER,
     &memory::SAMPLER,
     &os::SAMPLER,
+    &stat::SAMPLER,
     &time::SAMPLER,
     &timex::SAMPLER,
     &uname::SAMPLER,

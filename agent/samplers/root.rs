@@ -12,6 +12,7 @@ use nix::unistd::AccessFlags;
 
 use super::SampleError;
 use super::fields::Malformed;
+use super::stat::Handover;
 use calls::Calls;
 
 pub mod calls;
@@ -37,6 +38,8 @@ pub struct Root {
     pub host: Dir,
     /// System calls.
     pub calls: Arc<Calls>,
+    /// What `cpu` left for `stat`: one reading of `/proc/stat` serves both.
+    pub stat: Handover,
 }
 
 /// What passed through a [`Root`]: path below the captured folder → content.
@@ -48,12 +51,8 @@ impl Root {
     /// # Errors
     /// When one of them cannot be opened, or `capture.toml` is no such file.
     pub fn open(proc: &Path, sys: &Path, root: &Path) -> Result<Root, SampleError> {
-        Ok(Root {
-            proc: Dir::open(proc)?,
-            sys: Dir::open(sys)?,
-            host: Dir::open(root)?,
-            calls: Arc::new(Calls::of(root)?),
-        })
+        let (proc, sys, host) = (Dir::open(proc)?, Dir::open(sys)?, Dir::open(root)?);
+        Ok(Root { proc, sys, host, calls: Arc::new(Calls::of(root)?), stat: Handover::default() })
     }
 
     /// Notes from now on everything that is read.

@@ -1,0 +1,176 @@
+//! Interrupts, context switches, forks and the boot time, from `/proc/stat`.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use super::fields::{Fields, Malformed};
+use super::root::{Buffer, Root};
+use super::{Declaration, SampleError, Sampler, Tier};
+use crate::catalog::{Kind, Metric, Unit};
+use crate::snapshot::Reading;
+
+static INTERRUPTS: Metric =
+    Metric::counter("node_intr_total", Unit::Of("{interrupt}"), "Interrupts served since boot, by all CPUs.");
+static CONTEXT_SWITCHES: Metric = Metric::counter(
+    "node_context_switches_total",
+    Unit::Of("{context_switch}"),
+    "Times that a CPU went from one task to another.",
+);
+static FORKS: Metric =
+    Metric::counter("node_forks_total", Unit::Of("{process}"), "Processes and threads started since boot.")
+        .otel("system.process.created");
+static BOOT_TIME: Metric = Metric::gauge(
+    "node_boot_time_seconds",
+    Unit::Seconds,
+    "When the kernel started, in seconds since 1970; it moves when the clock is set.",
+);
+static RUNNING: Metric =
+    Metric::gauge("node_procs_running", Unit::Of("{thread}"), "Threads that run or are ready to, right now.");
+static BLOCKED: Metric =
+    Metric::gauge("node_procs_blocked", Unit::Of("{thread}"), "Threads that wait for I/O to end, right now.");
+static UPTIME: Metric =
+    Metric::otel_only(Kind::Gauge, "system.uptime", Unit::Seconds, "How long the system has been running.");
+
+/// The declaration of `stat`.
+pub static SAMPLER: Declaration = Declaration {
+    name: "stat",
+    tier: Tier::Fast,
+    metrics: &[&INTERRUPTS, &CONTEXT_SWITCHES, &FORKS, &BOOT_TIME, &RUNNING, &BLOCKED, &UPTIME],
+    build: |_| Box::new(Stat),
+};
+
+struct Stat;
+
+impl Sampler for Stat {
+    fn sample(&mut self, root: &Root, buffer: &mut Buffer, reading: &mut Reading) -> Result<(), SampleError> {
+        let totals = match root.stat.take(reading.at) {
+            Some(totals) => totals,
+            None => root.proc.parse("stat", buffer, parse)?,
+        };
+        let Totals { interrupts, context_switches, boot_time_seconds, forks, running, blocked } = totals;
+        for (metric, value) in [
+            (&INTERRUPTS, interrupts),
+            (&CONTEXT_SWITCHES, context_switches),
+            (&FORKS, forks),
+            (&BOOT_TIME, boot_time_seconds),
+            (&RUNNING, running),
+            (&BLOCKED, blocked),
+        ] {
+            if let Some(value) = value {
+                reading.put(metric, value);
+            }
+        }
+        let booted = boot_time_seconds.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+        if let Some(uptime) = booted.and_then(|booted| reading.taken.duration_since(booted).ok()) {
+            reading.put(&UPTIME, uptime.as_secs_f64());
+        }
+        Ok(())
+    }
+}
+
+/// The lines of `/proc/stat` that are about the whole system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Interrupts of all kinds.
+    pub interrupts: Option<u64>,
+    /// Context switches of all CPUs.
+    pub context_switches: Option<u64>,
+    /// When the kernel started, since 1970.
+    pub boot_time_seconds: Option<u64>,
+    /// Processes and threads that were started.
+    pub forks: Option<u64>,
+    /// Threads that run or are ready to.
+    pub running: Option<u64>,
+    /// Threads that wait for I/O.
+    pub blocked: Option<u64>,
+}
+
+/// Parses all of `/proc/stat` but its `cpu` lines (proc(5)).
+pub fn parse(text: &str) -> Result<Totals, Malformed> {
+    let mut totals = Totals::default();
+    for line in text.lines().filter(|line| !line.starts_with("cpu")) {
+        let mut fields = Fields::of(line);
+        let (slot, expected) = match fields.word("a name").unwrap_or_default() {
+            "intr" => (&mut totals.interrupts, "the number of interrupts"),
+            "ctxt" => (&mut totals.context_switches, "the number of context switches"),
+            "btime" => (&mut totals.boot_time_seconds, "the time of boot"),
+            "processes" => (&mut totals.forks, "the number of forks"),
+            "procs_running" => (&mut totals.running, "the number of running threads"),
+            "procs_blocked" => (&mut totals.blocked, "the number of blocked threads"),
+            _ => continue,
+        };
+        *slot = Some(fields.number(expected)?);
+    }
+    if totals == Totals::default() {
+        return Err(Malformed::new("a line such as ctxt or btime", text));
+    }
+    Ok(totals)
+}
+
+/// What `cpu` found in `/proc/stat` for `stat`: the kernel sums every interrupt of every CPU to write that file, so
+/// that one reading serves both.
+#[derive(Debug, Default)]
+pub struct Handover(Mutex<Option<(Instant, Totals)>>);
+
+/// The oldest that a handover may be: both samplers run in one pass or read for themselves.
+const HANDOVER_AGE: Duration = Duration::from_millis(100);
+
+impl Handover {
+    /// Leaves what was read at that moment.
+    pub fn leave(&self, at: Instant, totals: Option<Totals>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = totals.map(|totals| (at, totals));
+    }
+
+    /// Takes what was left, once, if it is of this pass.
+    pub fn take(&self, now: Instant) -> Option<Totals> {
+        let (at, totals) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        (now.saturating_duration_since(at) <= HANDOVER_AGE).then_some(totals)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::samplers::{cpu, host::Host};
+
+    #[test]
+    fn only_the_sum_of_the_interrupts_is_read() {
+        let totals = parse("cpu  1 2\ncpu0 1 2\nintr 120 7 0 x\nctxt 30\nbtime 1700000000\nprocesses 9\n").unwrap();
+        assert_eq!((totals.interrupts, totals.context_switches, totals.forks), (Some(120), Some(30), Some(9)));
+        assert_eq!(totals.boot_time_seconds, Some(1_700_000_000));
+    }
+
+    #[test]
+    fn what_a_kernel_lacks_stays_absent() {
+        assert_eq!(parse("ctxt 1\n").unwrap(), Totals { context_switches: Some(1), ..Totals::default() });
+    }
+
+    #[test]
+    fn a_file_of_something_else_is_refused() {
+        assert!(parse("").is_err());
+        assert!(parse("hello\nworld\n").is_err());
+        assert_eq!(parse("ctxt -3").unwrap_err().expected, "the number of context switches");
+    }
+
+    #[test]
+    fn one_reading_of_the_file_serves_cpu_and_stat() {
+        let host = Host::new(&[("proc/stat", "cpu0 1 2 3 4\nctxt 30\n")]);
+        let build = |declaration: &Declaration| (declaration.build)(&config::Samplers::default());
+        let (mut cpu, mut stat) = (build(&cpu::SAMPLER), build(&SAMPLER));
+        host.pass(&mut *cpu).unwrap();
+        host.write("proc/stat", "ctxt 31\n");
+        assert_eq!(host.pass(&mut *stat).unwrap(), ["node_context_switches_total 30"]);
+        assert_eq!(host.pass(&mut *stat).unwrap(), ["node_context_switches_total 31"]);
+    }
+
+    #[test]
+    fn a_handover_serves_once_and_only_its_own_pass() {
+        let (handover, now) = (Handover::default(), Instant::now());
+        let totals = Totals { forks: Some(1), ..Totals::default() };
+        handover.leave(now, Some(totals));
+        assert_eq!((handover.take(now + HANDOVER_AGE), handover.take(now)), (Some(totals), None));
+        handover.leave(now, Some(totals));
+        assert_eq!(handover.take(now + Duration::from_secs(1)), None);
+    }
+}
