@@ -13,6 +13,7 @@
 pub mod catalog;
 pub mod config;
 pub mod inventory;
+pub mod page;
 pub mod samplers;
 pub mod snapshot;
 pub mod supervisor;

@@ -1,0 +1,3 @@
+//! The page: what vigie answers over HTTP.
+
+pub mod prometheus;
