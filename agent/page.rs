@@ -1,3 +1,5 @@
 //! The page: what vigie answers over HTTP.
 
+pub mod accept;
+pub mod cache;
 pub mod prometheus;

@@ -1,0 +1,163 @@
+//! The rendered pages of the newest snapshot, shared by everybody who scrapes it.
+
+use std::sync::{Arc, Weak};
+
+use flate2::{Compress, CompressError, Compression, FlushCompress, Status};
+use hyper::body::Bytes;
+
+use super::prometheus::{Format, Renderer};
+use crate::snapshot::Snapshot;
+
+/// Renders and compresses each snapshot once a format, and keeps its buffers from page to page.
+#[derive(Default)]
+pub struct Cache {
+    /// The snapshot of the fresh pages. Weak: a page does not keep readings from being written again, and the
+    /// address of a snapshot that went is not given to another while we hold this.
+    of: Weak<Snapshot>,
+    renderer: Renderer,
+    plain: [Slot; 2],
+    gzip: [Slot; 2],
+    deflate: Option<Compress>,
+}
+
+#[derive(Default)]
+struct Slot {
+    page: Bytes,
+    fresh: bool,
+}
+
+impl Slot {
+    fn fresh(&self) -> Option<Bytes> {
+        self.fresh.then(|| self.page.clone())
+    }
+
+    /// The buffer of the page before, unless somebody still reads it.
+    fn buffer(&mut self) -> Vec<u8> {
+        let old = std::mem::take(&mut self.page);
+        let mut buffer = if old.is_unique() { Vec::from(old) } else { Vec::with_capacity(old.len() + old.len() / 8) };
+        buffer.clear();
+        buffer
+    }
+
+    fn fill(&mut self, page: Vec<u8>) -> Bytes {
+        *self = Slot { page: page.into(), fresh: true };
+        self.page.clone()
+    }
+}
+
+impl Cache {
+    /// The page of `snapshot`, and whether it is in gzip: only where that was wanted.
+    pub fn page(&mut self, snapshot: &Arc<Snapshot>, format: Format, gzip: bool) -> (Bytes, bool) {
+        if !std::ptr::eq(self.of.as_ptr(), Arc::as_ptr(snapshot)) {
+            self.of = Arc::downgrade(snapshot);
+            self.plain.iter_mut().chain(&mut self.gzip).for_each(|slot| slot.fresh = false);
+        }
+        let Cache { plain: [text, open], gzip: [text_gzip, open_gzip], .. } = self;
+        let (plain, packed) = match format {
+            Format::Text => (text, text_gzip),
+            Format::OpenMetrics => (open, open_gzip),
+        };
+        if let Some(page) = if gzip { packed.fresh() } else { plain.fresh() } {
+            return (page, gzip);
+        }
+        let page = plain.fresh().unwrap_or_else(|| {
+            let mut buffer = plain.buffer();
+            self.renderer.render(snapshot, format, &mut buffer);
+            plain.fill(buffer)
+        });
+        if !gzip {
+            return (page, false);
+        }
+        let mut buffer = packed.buffer();
+        let deflate = self.deflate.get_or_insert_with(|| Compress::new_gzip(LEVEL, WINDOW_BITS));
+        match pack(deflate, &page, &mut buffer) {
+            Ok(()) => (packed.fill(buffer), true),
+            Err(_) => (page, false),
+        }
+    }
+}
+
+const LEVEL: Compression = Compression::fast();
+const WINDOW_BITS: u8 = 15;
+
+fn pack(deflate: &mut Compress, page: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
+    deflate.reset();
+    out.reserve(page.len() / 6 + 256);
+    loop {
+        let read = usize::try_from(deflate.total_in()).unwrap_or(usize::MAX);
+        let rest = page.get(read..).unwrap_or_default();
+        match deflate.compress_vec(rest, out, FlushCompress::Finish)? {
+            Status::StreamEnd => return Ok(()),
+            Status::Ok | Status::BufError => out.reserve(rest.len() / 4 + 256),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::time::{Instant, SystemTime};
+
+    use super::*;
+    use crate::catalog::{Metric, Unit};
+    use crate::snapshot::{Labels, Reading};
+
+    static UP: Metric = Metric::gauge("up", Unit::One, "Up.");
+
+    fn snapshot(series: usize) -> Arc<Snapshot> {
+        let mut reading = Reading::default();
+        reading.start(Instant::now(), SystemTime::now());
+        for index in 0..series {
+            reading.put_with(&UP, &Labels::new(&[("target", &index.to_string())]), index as f64 / 7.0);
+        }
+        Arc::new(Snapshot { readings: vec![Arc::new(reading)], taken: SystemTime::now() })
+    }
+
+    fn unpacked(page: &[u8]) -> Vec<u8> {
+        let mut plain = Vec::new();
+        flate2::read::GzDecoder::new(page).read_to_end(&mut plain).unwrap();
+        plain
+    }
+
+    #[test]
+    fn one_snapshot_is_rendered_once() {
+        let (mut cache, first, second) = (Cache::default(), snapshot(3), snapshot(3));
+        for gzip in [false, true] {
+            let page = |cache: &mut Cache, snapshot| cache.page(snapshot, Format::Text, gzip).0;
+            let (one, two) = (page(&mut cache, &first), page(&mut cache, &first));
+            assert_eq!(one.as_ptr(), two.as_ptr());
+            let other = page(&mut cache, &second);
+            assert_eq!(one, other);
+            assert_ne!(one.as_ptr(), other.as_ptr(), "a page that is still read is not written over");
+        }
+    }
+
+    #[test]
+    fn a_buffer_that_nobody_reads_is_used_again() {
+        let (mut cache, first, second) = (Cache::default(), snapshot(300), snapshot(300));
+        for gzip in [false, true] {
+            let address = |cache: &mut Cache, snapshot| cache.page(snapshot, Format::Text, gzip).0.as_ptr();
+            assert_eq!(address(&mut cache, &first), address(&mut cache, &second));
+        }
+    }
+
+    #[test]
+    fn gzip_holds_the_same_page_whatever_its_size() {
+        let mut cache = Cache::default();
+        for series in [0, 1, 600, 20_000] {
+            for format in [Format::Text, Format::OpenMetrics] {
+                let snapshot = snapshot(series);
+                let (packed, gzip) = cache.page(&snapshot, format, true);
+                assert!(gzip);
+                assert_eq!(unpacked(&packed), cache.page(&snapshot, format, false).0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_cache_holds_no_readings() {
+        let (mut cache, snapshot) = (Cache::default(), snapshot(1));
+        cache.page(&snapshot, Format::Text, true);
+        assert!(Arc::try_unwrap(snapshot).is_ok());
+    }
+}
