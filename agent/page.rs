@@ -1,5 +1,143 @@
-//! The page: what vigie answers over HTTP.
+//! The page: what vigie answers over HTTP, route by route.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, VARY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::http::request::Parts;
+use hyper::{Method, Response, StatusCode};
 
 pub mod accept;
 pub mod cache;
+pub mod health;
+pub mod listener;
+pub mod patience;
 pub mod prometheus;
+pub mod server;
+
+use cache::Cache;
+use health::Question;
+
+use crate::snapshot::Snapshot;
+use crate::supervisor::Health;
+
+/// Whom the page asks: the supervisor, or a test in its place.
+pub trait Lookout: Send + Sync + 'static {
+    /// A snapshot no older than `max_age`, waited for at most `deadline`; then the newest there is.
+    fn snapshot(&self, max_age: Duration, deadline: Duration) -> impl Future<Output = Arc<Snapshot>> + Send;
+
+    /// How the agent is.
+    fn health(&self) -> Health;
+}
+
+/// The routes and what they say, in the order in which people read them.
+pub static ROUTES: &[(&str, &str)] = &[
+    ("/metrics", "the metrics, for Prometheus"),
+    ("/health", "every source and how it is, as JSON"),
+    ("/health/startup", "whether the first pass is over"),
+    ("/health/live", "whether the sampling loop turns"),
+    ("/health/ready", "whether the metrics are worth scraping"),
+    ("/-/healthy", "the same as /health/live"),
+    ("/-/ready", "the same as /health/ready"),
+    ("/", "this list"),
+];
+
+type Answer = Response<Full<Bytes>>;
+
+/// What answers requests.
+pub struct Page<L> {
+    lookout: L,
+    max_age: Duration,
+    deadline: Duration,
+    cache: Mutex<Cache>,
+}
+
+impl<L: Lookout> Page<L> {
+    /// A page of what `lookout` sees, at most `max_age` old, which takes at most `deadline` to see it anew.
+    pub fn new(lookout: L, max_age: Duration, deadline: Duration) -> Page<L> {
+        Page { lookout, max_age, deadline, cache: Mutex::default() }
+    }
+
+    /// Answers one request. No route reads a request's body.
+    pub async fn answer(&self, request: &Parts) -> Answer {
+        let path = request.uri.path();
+        if !ROUTES.iter().any(|(route, _)| *route == path) {
+            return text(StatusCode::NOT_FOUND, not_found());
+        }
+        if request.method != Method::GET && request.method != Method::HEAD {
+            let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here\n".to_owned());
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return answer;
+        }
+        match path {
+            "/metrics" => self.metrics(request).await,
+            "/health" => body(StatusCode::OK, "application/json", health::json(&self.lookout.health())),
+            "/health/startup" => self.question(Question::Startup),
+            "/health/live" | "/-/healthy" => self.question(Question::Live),
+            "/health/ready" | "/-/ready" => self.question(Question::Ready),
+            _ => welcome(self.lookout.health().version),
+        }
+    }
+
+    async fn metrics(&self, request: &Parts) -> Answer {
+        let deadline = accept::patience(&request.headers).map_or(self.deadline, |patience| patience.min(self.deadline));
+        let snapshot = self.lookout.snapshot(self.max_age, deadline).await;
+        let offer = accept::offer(&request.headers);
+        let (page, gzip) = self.cache().page(&snapshot, offer.format, accept::gzip(&request.headers));
+        let mut answer = body(StatusCode::OK, offer.content_type, page);
+        answer.headers_mut().insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+        if gzip {
+            answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        answer
+    }
+
+    /// A page half rendered when something panicked is nobody's page.
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(|poisoned| {
+            self.cache.clear_poison();
+            let mut cache = poisoned.into_inner();
+            *cache = Cache::default();
+            cache
+        })
+    }
+
+    fn question(&self, question: Question) -> Answer {
+        let (status, line) = health::answer(question, &self.lookout.health(), false);
+        text(status, line)
+    }
+}
+
+fn body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}
+
+fn text(status: StatusCode, line: String) -> Answer {
+    body(status, "text/plain; charset=utf-8", line)
+}
+
+fn welcome(version: &str) -> Answer {
+    let mut answer = body(StatusCode::OK, "text/html; charset=utf-8", health::welcome(version, ROUTES));
+    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
+    answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    answer
+}
+
+fn not_found() -> String {
+    let mut list = "there is nothing here; what there is:\n".to_owned();
+    for (path, says) in ROUTES {
+        list.push_str(&format!("{path:<17}{says}\n"));
+    }
+    list
+}

@@ -1,0 +1,218 @@
+//! The server of the page: HTTP/1.1 on a bounded number of connections, none of which can hold up another.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::listener::{BindError, Listen, Listener};
+use super::patience::{Patience, patient};
+use super::{Lookout, Page};
+
+/// How the page is served.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where to listen.
+    pub listen: Vec<Listen>,
+    /// How old a page may be before it is sampled anew.
+    pub max_age: Duration,
+    /// How long a scrape waits for that.
+    pub deadline: Duration,
+    /// How many connections are served at a time.
+    pub max_connections: usize,
+}
+
+/// How long requests in flight may take once we were told to stop.
+const DRAIN: Duration = Duration::from_millis(800);
+/// The head of a request; Prometheus' is half a KiB.
+const MAX_HEAD: usize = 16 * 1024;
+/// How many connections over the bound are told so at a time; more are dropped without a word.
+const REFUSALS: usize = 16;
+
+/// A server that is bound and not yet serving.
+#[derive(Debug)]
+pub struct Server {
+    listeners: Vec<Listener>,
+    options: Options,
+}
+
+impl Server {
+    /// Binds every address, so that one that is taken fails before anything starts.
+    ///
+    /// # Errors
+    /// When an address cannot be had.
+    pub fn bind(options: Options) -> Result<Server, BindError> {
+        let listeners = options.listen.iter().map(Listener::bind).collect::<Result<_, _>>()?;
+        Ok(Server { listeners, options })
+    }
+
+    /// Serves also on sockets that somebody else bound.
+    pub fn adopt(&mut self, listeners: impl IntoIterator<Item = Listener>) {
+        self.listeners.extend(listeners);
+    }
+
+    /// Where it really listens.
+    pub fn addresses(&self) -> Vec<Listen> {
+        self.listeners.iter().filter_map(Listener::address).collect()
+    }
+
+    /// Serves until `shutdown`, then finishes what is in flight: in less than a second, whatever clients do.
+    ///
+    /// # Errors
+    /// When a socket cannot be handed to the event loop.
+    pub async fn serve<L: Lookout>(self, lookout: L, shutdown: impl Future<Output = ()>) -> Result<(), std::io::Error> {
+        let bound = u32::try_from(self.options.max_connections).unwrap_or(u32::MAX).clamp(1, 65_536);
+        let (stop, stopping) = watch::channel(());
+        let service = Service {
+            page: Arc::new(Page::new(lookout, self.options.max_age, self.options.deadline)),
+            slots: Arc::new(Semaphore::new(bound as usize)),
+            refusals: Arc::new(Semaphore::new(REFUSALS)),
+            stopping,
+        };
+        let mut accepting = JoinSet::new();
+        for listener in self.listeners {
+            let service = service.clone();
+            match listener {
+                Listener::Tcp(listener) => {
+                    let listener = TcpListener::from_std(listener)?;
+                    accepting.spawn(async move { service.accept(|| accept_tcp(&listener)).await });
+                }
+                Listener::Unix(listener, file) => {
+                    let listener = UnixListener::from_std(listener)?;
+                    accepting.spawn(async move {
+                        let _removed_at_the_end = file;
+                        service.accept(|| async { Ok(listener.accept().await?.0) }).await;
+                    });
+                }
+            }
+        }
+        shutdown.await;
+        accepting.shutdown().await;
+        drop(stop);
+        let _ = timeout(DRAIN + Duration::from_millis(50), service.slots.acquire_many(bound)).await;
+        Ok(())
+    }
+}
+
+async fn accept_tcp(listener: &TcpListener) -> std::io::Result<tokio::net::TcpStream> {
+    let (stream, _) = listener.accept().await?;
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+struct Service<L> {
+    page: Arc<Page<L>>,
+    /// A place for every connection that is served.
+    slots: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+    /// Closed when it is time to stop.
+    stopping: watch::Receiver<()>,
+}
+
+impl<L> Clone for Service<L> {
+    fn clone(&self) -> Service<L> {
+        Service {
+            page: Arc::clone(&self.page),
+            slots: Arc::clone(&self.slots),
+            refusals: Arc::clone(&self.refusals),
+            stopping: self.stopping.clone(),
+        }
+    }
+}
+
+impl<L: Lookout> Service<L> {
+    /// Accepts connections for ever. What the kernel refuses is waited out: it is out of files or of memory, and will
+    /// not have more of them at once.
+    async fn accept<S, A>(self, accept: impl Fn() -> A)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        A: Future<Output = std::io::Result<S>>,
+    {
+        let mut failing = false;
+        loop {
+            match accept().await {
+                Ok(stream) => {
+                    if std::mem::take(&mut failing) {
+                        tracing::info!("connections are accepted again");
+                    }
+                    self.welcome(stream);
+                }
+                Err(error) if is_of_one_connection(error.kind()) => {}
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(%error, "no connection can be accepted");
+                    }
+                    sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    fn welcome<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S) {
+        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+            tokio::spawn(self.clone().converse(stream, slot));
+        } else if let Ok(slot) = Arc::clone(&self.refusals).try_acquire_owned() {
+            tokio::spawn(refuse(stream, slot));
+        }
+    }
+
+    /// One connection, in a task of its own: a panic costs nobody else anything.
+    async fn converse<S>(mut self, stream: S, slot: OwnedSemaphorePermit)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let patience = Patience::default();
+        let answer = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
+            let (page, patience) = (&self.page, &patience);
+            async move {
+                patience.answering();
+                let answer = page.answer(&request.into_parts().0).await;
+                patience.answered();
+                Ok::<_, std::convert::Infallible>(answer)
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(None)
+            .max_buf_size(MAX_HEAD)
+            .serve_connection(TokioIo::new(patience.watch(stream)), answer);
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            () = patient(connection.as_mut(), &patience) => {}
+            _ = self.stopping.changed() => {
+                connection.as_mut().graceful_shutdown();
+                let _ = timeout(DRAIN, connection).await;
+            }
+        }
+        drop(slot);
+    }
+}
+
+fn is_of_one_connection(kind: ErrorKind) -> bool {
+    use ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(kind, ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// Says that we are full. Reads what the client sends: closing on unread bytes would reset the connection, and the
+/// client would see that instead of the answer.
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, _slot: OwnedSemaphorePermit) {
+    const FULL: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
+                        Content-Length: 55\r\nRetry-After: 1\r\nConnection: close\r\n\r\n\
+                        too many connections: http.max_connections bounds them\n";
+    let goodbye = async {
+        stream.write_all(FULL.as_bytes()).await?;
+        stream.shutdown().await?;
+        let mut unread = [0; 1024];
+        while stream.read(&mut unread).await? > 0 {}
+        Ok::<_, std::io::Error>(())
+    };
+    let _ = timeout(Duration::from_secs(1), goodbye).await;
+}
