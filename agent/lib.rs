@@ -10,6 +10,7 @@
 //! [`catalog::Metric`]s that it declares; the supervisor publishes it; exporters are pure functions of a
 //! [`snapshot::Snapshot`] and never see `/proc`.
 
+pub mod capture;
 pub mod catalog;
 pub mod config;
 pub mod inventory;

@@ -42,8 +42,17 @@ pub struct Root {
     pub stat: Handover,
 }
 
-/// What passed through a [`Root`]: path below the captured folder → content.
-pub type Record = Arc<Mutex<BTreeMap<PathBuf, Vec<u8>>>>;
+/// What passed through a [`Root`]: path below the captured folder → what was there.
+pub type Record = Arc<Mutex<BTreeMap<PathBuf, Passed>>>;
+
+/// One thing that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Passed {
+    /// A file, with its content.
+    File(Vec<u8>),
+    /// A directory whose names were listed: an empty one is not the same as none.
+    Directory,
+}
 
 impl Root {
     /// Opens the three trees. Where `root` holds a `capture.toml`, the system calls are answered from it.
@@ -60,6 +69,7 @@ impl Root {
         for (dir, place) in [(&mut self.proc, "proc"), (&mut self.sys, "sys"), (&mut self.host, "")] {
             dir.record = Some((Arc::clone(record), PathBuf::from(place)));
         }
+        self.calls.record();
         self
     }
 
@@ -156,7 +166,11 @@ impl Dir {
 
     /// Whether there is such a file.
     pub fn has(&self, path: &str) -> bool {
-        nix::unistd::faccessat(&self.fd, path, AccessFlags::F_OK, AtFlags::empty()).is_ok()
+        let has = nix::unistd::faccessat(&self.fd, path, AccessFlags::F_OK, AtFlags::empty()).is_ok();
+        if has {
+            self.note_once(path);
+        }
+        has
     }
 
     /// Reads a whole file.
@@ -227,6 +241,7 @@ impl Dir {
         })?;
         names.truncate(count);
         names.sort_unstable();
+        self.note(path, || Passed::Directory);
         Ok(())
     }
 
@@ -239,7 +254,7 @@ impl Dir {
         self.each(path, |name| {
             count += 1;
             if self.record.is_some() {
-                self.note(&format!("{path}/{name}"), b"");
+                self.note(&format!("{path}/{name}"), || Passed::File(Vec::new()));
             }
         })?;
         Ok(count)
@@ -278,13 +293,21 @@ impl Dir {
                 return Err(Errno::EFBIG);
             }
         }
-        self.note(path, buffer.filled());
+        self.note(path, || Passed::File(buffer.filled().to_vec()));
         Ok(())
     }
 
-    fn note(&self, path: &str, content: &[u8]) {
+    /// Notes that a file is there, whatever is in it.
+    fn note_once(&self, path: &str) {
         if let Some((record, place)) = &self.record {
-            record.lock().unwrap_or_else(PoisonError::into_inner).insert(place.join(path), content.to_vec());
+            let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
+            record.entry(place.join(path)).or_insert_with(|| Passed::File(Vec::new()));
+        }
+    }
+
+    fn note(&self, path: &str, passed: impl FnOnce() -> Passed) {
+        if let Some((record, place)) = &self.record {
+            record.lock().unwrap_or_else(PoisonError::into_inner).insert(place.join(path), passed());
         }
     }
 }

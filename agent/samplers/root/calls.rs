@@ -21,6 +21,8 @@ pub struct Calls {
     captured: Option<Answers>,
     /// Modification times that were asked for while recording.
     modified: Mutex<BTreeMap<String, i64>>,
+    /// What statvfs(3) said since [`Calls::record`].
+    recorded: Mutex<Option<BTreeMap<String, Answer>>>,
 }
 
 /// What the system calls said when a host was captured.
@@ -144,7 +146,7 @@ impl Calls {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(source) => return Err(SampleError::Read { path, source }),
         };
-        Ok(Calls { root: root.to_owned(), captured, modified: Mutex::default() })
+        Ok(Calls { root: root.to_owned(), captured, modified: Mutex::default(), recorded: Mutex::default() })
     }
 
     pub(super) fn captured_modified(&self, path: &str) -> Option<i64> {
@@ -153,6 +155,11 @@ impl Calls {
 
     pub(super) fn note_modified(&self, path: &str, seconds: i64) {
         self.modified.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), seconds);
+    }
+
+    /// Notes from now on what statvfs(3) says.
+    pub(super) fn record(&self) {
+        *self.recorded.lock().unwrap_or_else(PoisonError::into_inner) = Some(BTreeMap::new());
     }
 
     /// Whether the answers come from a capture.
@@ -238,6 +245,18 @@ impl Calls {
     /// # Errors
     /// What the kernel said.
     pub fn statvfs(&self, mount_point: &str) -> io::Result<Space> {
+        let said = self.ask_statvfs(mount_point);
+        if let Some(recorded) = &mut *self.recorded.lock().unwrap_or_else(PoisonError::into_inner) {
+            let answer = match &said {
+                Ok(space) => Answer::Space(*space),
+                Err(error) => Answer::Failed { errno: error.raw_os_error().unwrap_or(nix::errno::Errno::EIO as i32) },
+            };
+            recorded.insert(mount_point.to_owned(), answer);
+        }
+        said
+    }
+
+    fn ask_statvfs(&self, mount_point: &str) -> io::Result<Space> {
         if let Some(answers) = &self.captured {
             return match answers.statvfs.get(mount_point) {
                 Some(Answer::Space(space)) => Ok(*space),
@@ -258,7 +277,7 @@ impl Calls {
         })
     }
 
-    /// What is asked here of every host, to be captured; statvfs(3) is added mount by mount.
+    /// What is asked here of every host, and what statvfs(3) said of the mounts that were recorded.
     pub fn answers(&self) -> Answers {
         Answers {
             now: self.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
@@ -266,8 +285,8 @@ impl Calls {
             clock_ticks: self.clock_ticks(),
             uname: self.uname().unwrap_or_default(),
             timex: self.adjtimex().ok(),
-            statvfs: BTreeMap::new(),
             modified: self.modified.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            statvfs: self.recorded.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default(),
         }
     }
 }
