@@ -110,7 +110,7 @@ mod tests {
         for index in 0..series {
             reading.put_with(&UP, &Labels::new(&[("target", &index.to_string())]), index as f64 / 7.0);
         }
-        Arc::new(Snapshot { readings: vec![Arc::new(reading)], taken: SystemTime::now() })
+        Arc::new(Snapshot { readings: vec![Arc::new(reading)], at: Instant::now(), taken: SystemTime::now() })
     }
 
     fn unpacked(page: &[u8]) -> Vec<u8> {

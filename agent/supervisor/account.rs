@@ -99,7 +99,7 @@ pub static METRICS: &[&Metric] = &[
 ];
 
 /// How the agent is, as `/health` tells it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Health {
     /// The agent's version.
     pub version: &'static str,
@@ -118,7 +118,7 @@ pub struct Health {
 }
 
 /// How one source is.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct SourceHealth {
     /// Its name.
     pub name: &'static str,
