@@ -1,6 +1,7 @@
 //! The configuration.
 
 use crate::samplers::disk;
+use crate::samplers::interfaces;
 use serde::Deserialize;
 
 /// All of it.
@@ -51,6 +52,8 @@ pub struct Samplers {
     pub filesystem: crate::samplers::filesystem::Options,
     /// `[samplers.diskstats]`.
     pub diskstats: disk::Options,
+    /// Which interfaces `node_arp_entries` counts for.
+    pub arp: interfaces::Options,
 }
 
 /// A regular expression of the configuration.

@@ -6,6 +6,7 @@ use crate::catalog::Metric;
 use crate::config;
 use crate::snapshot::{Failure, Reading};
 
+pub mod arp;
 pub mod born;
 pub mod cpu;
 pub mod disk;
@@ -13,6 +14,7 @@ pub mod fields;
 pub mod filesystem;
 #[cfg(test)]
 mod host;
+pub mod interfaces;
 pub mod loadavg;
 pub mod memory;
 pub mod os;
@@ -61,6 +63,7 @@ pub struct Declaration {
 
 /// Every sampler, in the order of a pass.
 pub static ALL: &[&Declaration] = &[
+    &arp::SAMPLER,
     &cpu::SAMPLER,
     &disk::SAMPLER,
     &filesystem::SAMPLER,

@@ -263,7 +263,11 @@ mod tests {
     static TIMES: Metric = Metric::new(Kind::Summary, "times", Unit::One, "Times.");
 
     fn snapshot(readings: Vec<Reading>) -> Snapshot {
-        Snapshot { readings: readings.into_iter().map(Arc::new).collect(), at: Instant::now(), taken: SystemTime::now() }
+        Snapshot {
+            readings: readings.into_iter().map(Arc::new).collect(),
+            at: Instant::now(),
+            taken: SystemTime::now(),
+        }
     }
 
     fn reading(fill: impl FnOnce(&mut Reading)) -> Reading {
