@@ -7,6 +7,7 @@ use crate::config;
 use crate::snapshot::{Failure, Reading};
 
 pub mod arp;
+pub mod bonding;
 pub mod born;
 pub mod cpu;
 pub mod disk;
@@ -64,6 +65,7 @@ pub struct Declaration {
 /// Every sampler, in the order of a pass.
 pub static ALL: &[&Declaration] = &[
     &arp::SAMPLER,
+    &bonding::SAMPLER,
     &cpu::SAMPLER,
     &disk::SAMPLER,
     &filesystem::SAMPLER,
