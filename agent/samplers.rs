@@ -9,6 +9,7 @@ use crate::snapshot::{Failure, Reading};
 pub mod arp;
 pub mod bonding;
 pub mod born;
+pub mod conntrack;
 pub mod cpu;
 pub mod disk;
 pub mod fields;
@@ -66,6 +67,7 @@ pub struct Declaration {
 pub static ALL: &[&Declaration] = &[
     &arp::SAMPLER,
     &bonding::SAMPLER,
+    &conntrack::SAMPLER,
     &cpu::SAMPLER,
     &disk::SAMPLER,
     &filesystem::SAMPLER,
