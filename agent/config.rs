@@ -54,6 +54,8 @@ pub struct Samplers {
     pub diskstats: disk::Options,
     /// Which interfaces `node_arp_entries` counts for.
     pub arp: interfaces::Options,
+    /// Which interfaces have their state shown.
+    pub netclass: interfaces::Options,
 }
 
 /// A regular expression of the configuration.

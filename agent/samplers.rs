@@ -19,6 +19,7 @@ mod host;
 pub mod interfaces;
 pub mod loadavg;
 pub mod memory;
+pub mod netclass;
 pub mod os;
 pub mod root;
 pub mod stat;
@@ -73,6 +74,7 @@ pub static ALL: &[&Declaration] = &[
     &filesystem::SAMPLER,
     &loadavg::SAMPLER,
     &memory::SAMPLER,
+    &netclass::SAMPLER,
     &os::SAMPLER,
     &stat::SAMPLER,
     &time::SAMPLER,
