@@ -56,6 +56,8 @@ pub struct Samplers {
     pub arp: interfaces::Options,
     /// Which interfaces have their state shown.
     pub netclass: interfaces::Options,
+    /// Which interfaces have their traffic shown.
+    pub netdev: interfaces::Options,
 }
 
 /// A regular expression of the configuration.

@@ -20,6 +20,7 @@ pub mod interfaces;
 pub mod loadavg;
 pub mod memory;
 pub mod netclass;
+pub mod netdev;
 pub mod os;
 pub mod root;
 pub mod stat;
@@ -75,6 +76,7 @@ pub static ALL: &[&Declaration] = &[
     &loadavg::SAMPLER,
     &memory::SAMPLER,
     &netclass::SAMPLER,
+    &netdev::SAMPLER,
     &os::SAMPLER,
     &stat::SAMPLER,
     &time::SAMPLER,

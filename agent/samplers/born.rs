@@ -48,13 +48,13 @@ impl<T> Born<T> {
         self.births || self.cursor < self.entries.len()
     }
 
-    /// What this pass has met, in its order.
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
+    /// What this pass met, in its order.
+    pub fn met(&self) -> impl Iterator<Item = &T> {
         self.entries.iter().take(self.cursor).map(|(_, thing)| thing)
     }
 
     /// The same, to be changed.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+    pub fn met_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.entries.iter_mut().take(self.cursor).map(|(_, thing)| thing)
     }
 }
@@ -81,6 +81,7 @@ mod tests {
         assert_eq!(pass(&mut born, &["a", "b", "c"], &mut births), [1, 2, 3]);
         assert_eq!(pass(&mut born, &["b", "c"], &mut births), [2, 3]);
         assert_eq!(pass(&mut born, &["c", "b", "d"], &mut births), [3, 2, 4]);
+        assert_eq!(born.met().copied().collect::<Vec<_>>(), [3, 2, 4]);
     }
 
     #[test]

@@ -155,7 +155,7 @@ impl Filesystem {
     /// Of mounts that look the same, such as one over the other, the first is shown.
     fn show_each_once(&mut self) {
         let mut met = HashSet::new();
-        for mount in self.mounts.iter_mut().flatten() {
+        for mount in self.mounts.met_mut().flatten() {
             mount.again = !met.insert(mount.labels.page().to_owned());
         }
     }
@@ -183,10 +183,10 @@ impl Sampler for Filesystem {
             self.show_each_once();
         }
         for (lane, remote) in [(&self.local, false), (&self.remote, true)] {
-            let mounts = self.mounts.iter().flatten().filter(|mount| mount.remote == remote && !mount.again);
+            let mounts = self.mounts.met().flatten().filter(|mount| mount.remote == remote && !mount.again);
             lane.ask(&root.calls, mounts.map(|mount| &mount.asked));
         }
-        for mount in self.mounts.iter_mut().flatten().filter(|mount| !mount.again) {
+        for mount in self.mounts.met_mut().flatten().filter(|mount| !mount.again) {
             mount.write(reading);
         }
         Ok(())
