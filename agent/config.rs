@@ -1,8 +1,8 @@
 //! The configuration.
 
-use crate::samplers::disk;
-use crate::samplers::interfaces;
 use serde::Deserialize;
+
+use crate::samplers::{disk, interfaces, netstat};
 
 /// All of it.
 #[derive(Clone, Debug)]
@@ -58,6 +58,8 @@ pub struct Samplers {
     pub netclass: interfaces::Options,
     /// Which interfaces have their traffic shown.
     pub netdev: interfaces::Options,
+    /// Which fields are shown beyond the usual ones.
+    pub netstat: netstat::Options,
 }
 
 /// A regular expression of the configuration.

@@ -21,6 +21,7 @@ pub mod loadavg;
 pub mod memory;
 pub mod netclass;
 pub mod netdev;
+pub mod netstat;
 pub mod os;
 pub mod root;
 pub mod stat;
@@ -77,6 +78,7 @@ pub static ALL: &[&Declaration] = &[
     &memory::SAMPLER,
     &netclass::SAMPLER,
     &netdev::SAMPLER,
+    &netstat::SAMPLER,
     &os::SAMPLER,
     &stat::SAMPLER,
     &time::SAMPLER,
