@@ -3,6 +3,22 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::{samplers, supervisor};
+
+pub use reference::reference_markdown;
+
+mod reference;
+
+/// Every metric that vigie can show, source by source.
+pub fn all() -> Vec<&'static Metric> {
+    samplers::ALL.iter().flat_map(|source| source.metrics).chain(supervised()).copied().collect()
+}
+
+/// The metrics of no sampler: what vigie tells of itself.
+fn supervised() -> &'static [&'static Metric] {
+    supervisor::METRICS
+}
+
 /// Whether a number only grows, or moves both ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -1,0 +1,123 @@
+//! The reference of every metric, in Markdown: what `vigie metrics` prints and `docs/metrics.md` holds.
+
+use std::fmt::Write as _;
+
+use super::{Kind, Label, Metric, Otel, PageType, supervised};
+use crate::samplers;
+
+const HEAD: &str = "# Metrics
+
+Everything that vigie can show, source by source. This page is what `vigie metrics` prints.
+
+A host shows what its kernel has: what it lacks gives no series. `{…}` in a name stands for what the kernel calls the
+field. `—` means that this side has no such metric. Over OTLP a *sum* of a counter starts where the counter does.
+";
+
+/// One table a source.
+pub fn reference_markdown() -> String {
+    let mut page = HEAD.to_owned();
+    let mut sources: Vec<_> = samplers::ALL.iter().map(|source| (source.name, source.metrics)).collect();
+    sources.sort_by_key(|(name, _)| *name);
+    sources.push(("vigie itself", supervised()));
+    for (name, metrics) in sources {
+        table(&mut page, name, metrics);
+    }
+    page
+}
+
+fn table(page: &mut String, source: &str, metrics: &[&Metric]) {
+    let head = "| Prometheus | type | labels | OpenTelemetry | unit | what it is |\n|---|---|---|---|---|---|\n";
+    page.push_str(&format!("\n## {source}\n\n{head}"));
+    for metric in metrics {
+        let name = if metric.on_page { code(&metric.name) } else { "—".to_owned() };
+        let kind = if metric.on_page { page_type(metric) } else { "—" };
+        let labels =
+            if metric.on_page { list(metric.labels.iter().map(|label| code(label.name))) } else { "—".to_owned() };
+        let otel = metric.otel.as_ref().map_or_else(|| "—".to_owned(), |otel| told_otel(metric, otel));
+        // Writing into a String does not fail.
+        let _ = writeln!(
+            page,
+            "| {name} | {kind} | {labels} | {otel} | {} | {} |",
+            code(metric.unit.ucum()),
+            metric.help.replace('|', "\\|")
+        );
+    }
+}
+
+/// The word after `# TYPE` in the text format.
+fn page_type(metric: &Metric) -> &'static str {
+    match (metric.page_type, metric.kind) {
+        (PageType::Untyped, _) => "untyped",
+        (PageType::Gauge, _) | (PageType::OfKind, Kind::Gauge) => "gauge",
+        (PageType::OfKind, Kind::Counter) => "counter",
+        (PageType::OfKind, Kind::Histogram) => "histogram",
+        (PageType::OfKind, Kind::Summary) => "summary",
+    }
+}
+
+fn told_otel(metric: &Metric, otel: &Otel) -> String {
+    let instrument = match metric.kind {
+        Kind::Counter => "sum",
+        Kind::Gauge if otel.up_down => "up-down sum",
+        Kind::Gauge => "gauge",
+        Kind::Histogram => "histogram",
+        Kind::Summary => "summary",
+    };
+    let mut told = format!("{} {instrument}", code(otel.name));
+    if let Some(unit) = otel.unit {
+        let _ = write!(told, " in {}", code(unit.ucum()));
+    }
+    let fixed = otel.fixed.iter().map(|(key, value)| code(&format!("{key}={value}")));
+    let carried = metric.labels.iter().filter(|label| !label.otel.is_empty()).map(attribute);
+    let attributes: Vec<String> = fixed.chain(carried).collect();
+    if !attributes.is_empty() {
+        let _ = write!(told, "; {}", attributes.join(", "));
+    }
+    told
+}
+
+fn attribute(label: &Label) -> String {
+    let renamed = label.otel_values.iter().map(|(page, otel)| format!("{page} → {otel}"));
+    match list(renamed).as_str() {
+        "" => code(label.otel),
+        renamed => format!("{} ({renamed})", code(label.otel)),
+    }
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}
+
+fn code(text: &str) -> String {
+    format!("`{text}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Unit;
+
+    #[test]
+    fn a_row_tells_both_names_and_what_is_called_otherwise() {
+        static SECONDS: Metric = Metric::counter("x_seconds_total", Unit::Seconds, "Time | spent.")
+            .labels(&[
+                Label::new("mode").otel("cpu.mode").otel_values(&[("irq", "interrupt")]),
+                Label::new("cpu").page_only(),
+            ])
+            .otel("x.time")
+            .otel_fixed(&[("kind", "y")]);
+        let mut page = String::new();
+        table(&mut page, "x", &[&SECONDS]);
+        let row = "| `x_seconds_total` | counter | `mode`, `cpu` | `x.time` sum; `kind=y`, `cpu.mode` (irq → interrupt) \
+                   | `s` | Time \\| spent. |";
+        assert_eq!(page.lines().last(), Some(row));
+    }
+
+    #[test]
+    fn what_one_side_lacks_is_a_dash() {
+        static ONLY: Metric = Metric::otel_only(Kind::Gauge, "system.x", Unit::One, "An x.");
+        let mut page = String::new();
+        table(&mut page, "x", &[&ONLY]);
+        assert_eq!(page.lines().last(), Some("| — | — | — | `system.x` gauge | `1` | An x. |"));
+    }
+}

@@ -1,0 +1,324 @@
+//! What every declared metric keeps to: our own rules, node_exporter's names, OpenTelemetry's conventions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use vigie::catalog::{self, Kind, Metric, PageType, Unit};
+
+/// Names without the suffix of their unit, as node_exporter has them, by the start of the name.
+const UNIT_NOT_IN_NAME: &[&str] = &[
+    // The kernel's own words for octets, and its pages of memory.
+    "node_netstat_",
+    "node_vmstat_",
+    "node_sockstat_",
+    // Of the queues' length in bytes.
+    "node_udp_queues",
+];
+
+/// Names with a word that looks like a unit and is none, by the start of the name.
+const NO_UNIT_IN_NAME: &[&str] = &[];
+
+/// Counters whose name does not end in `_total`, as node_exporter has them.
+const COUNTERS_WITHOUT_TOTAL: &[&str] = &[];
+
+/// Names of ours below `node_` that node_exporter's tables do not hold, with the reason.
+const NOT_IN_TABLES: &[(&str, &str)] = &[];
+
+/// OpenTelemetry names below `system.` and `process.` that are the Collector's and in no convention.
+const COLLECTORS_NAMES: &[&str] = &[
+    "system.cpu.load_average.1m",
+    "system.cpu.load_average.5m",
+    "system.cpu.load_average.15m",
+    "system.disk.pending_operations",
+    "system.disk.weighted_io_time",
+    "system.filesystem.inodes.usage",
+    "system.linux.memory.dirty",
+    "system.memory.page_size",
+    "system.network.conntrack.count",
+    "system.network.conntrack.max",
+    "system.processes.created",
+];
+
+/// What the peers' help texts are made of.
+const BOILERPLATE: &[&str] = &[
+    "Memory information field",
+    "information field",
+    "Statistic ",
+    "Network device statistic",
+    "Network device property",
+    "value of /sys/class/net",
+    "/proc/vmstat information",
+    "Number of sockets in state",
+];
+
+fn contract(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contracts").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(|line| line.split('\t').collect())
+}
+
+fn page_type(metric: &Metric) -> &'static str {
+    match (metric.page_type, metric.kind) {
+        (PageType::Untyped, _) => "untyped",
+        (PageType::Gauge, _) | (_, Kind::Gauge) => "gauge",
+        (_, Kind::Counter) => "counter",
+        (_, Kind::Histogram) => "histogram",
+        (_, Kind::Summary) => "summary",
+    }
+}
+
+/// Whether `name` is the declared name, or one that the kernel completes.
+fn is_called(declared: &str, name: &str) -> bool {
+    match (declared.split_once('{'), declared.split_once('}')) {
+        (Some((head, _)), Some((_, tail))) => {
+            name.len() > head.len() + tail.len() && name.starts_with(head) && name.ends_with(tail)
+        }
+        _ => declared == name,
+    }
+}
+
+fn on_page() -> impl Iterator<Item = &'static Metric> {
+    catalog::all().into_iter().filter(|metric| metric.on_page)
+}
+
+fn starts_with_any(name: &str, heads: &[&str]) -> bool {
+    heads.iter().any(|head| name.starts_with(head))
+}
+
+/// Fails with every finding at once: a rule is broken in families, not one by one.
+#[track_caller]
+fn none(what: &str, found: Vec<String>) {
+    assert!(found.is_empty(), "{what}:\n  {}", found.join("\n  "));
+}
+
+#[test]
+fn names_are_unique_and_legal() {
+    let mut seen = BTreeSet::new();
+    let legal = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_:{}".contains(letter))
+    };
+    let bad = on_page().filter(|metric| !seen.insert(metric.name.clone()) || !legal(&metric.name));
+    none("declared twice, or no legal name", bad.map(|metric| metric.name.to_string()).collect());
+}
+
+#[test]
+fn every_metric_has_a_name_in_one_dialect_at_least() {
+    let nameless = catalog::all().into_iter().filter(|metric| !metric.on_page && metric.otel.is_none());
+    none("shown nowhere", nameless.map(|metric| metric.name.to_string()).collect());
+}
+
+#[test]
+fn a_name_carries_its_unit() {
+    let mut found = Vec::new();
+    for metric in on_page() {
+        let name: &str = &metric.name;
+        if let Some(suffix) = metric.unit.suffix()
+            && !name.contains(suffix)
+            && !starts_with_any(name, UNIT_NOT_IN_NAME)
+        {
+            found.push(format!("{name} is in {:?} and has no {suffix}", metric.unit));
+        }
+        for unit in [Unit::Seconds, Unit::Bytes, Unit::Hertz, Unit::Celsius] {
+            let suffix = unit.suffix().unwrap_or_default();
+            let ends = name.trim_end_matches("_total").ends_with(suffix);
+            if ends && metric.unit != unit && !starts_with_any(name, NO_UNIT_IN_NAME) {
+                found.push(format!("{name} ends in {suffix} and is in {:?}", metric.unit));
+            }
+        }
+    }
+    none("name and unit disagree", found);
+}
+
+#[test]
+fn counters_and_nothing_else_end_in_total() {
+    let mut found = Vec::new();
+    for metric in on_page() {
+        let counts = metric.kind == Kind::Counter && metric.page_type == PageType::OfKind;
+        let excepted = COUNTERS_WITHOUT_TOTAL.contains(&&*metric.name);
+        if counts != metric.name.ends_with("_total") && !excepted {
+            found.push(format!("{} is a {}", metric.name, page_type(metric)));
+        }
+    }
+    none("`_total` and the type disagree", found);
+}
+
+#[test]
+fn help_is_a_sentence_of_our_own() {
+    let mut found = Vec::new();
+    for metric in catalog::all() {
+        let help: &str = &metric.help;
+        let sentence = help.ends_with('.') && help.starts_with(|first: char| !first.is_lowercase());
+        let clean = !help.contains("  ") && !help.contains('\n') && help.len() > 3;
+        if !sentence || !clean || BOILERPLATE.iter().any(|words| help.contains(words)) {
+            found.push(format!("{}: {help:?}", metric.name));
+        }
+    }
+    none("help that is no sentence, or not ours", found);
+}
+
+#[test]
+fn label_names_are_legal_and_unique() {
+    let legal = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && !name.starts_with("__")
+            && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+    };
+    let mut found = Vec::new();
+    for metric in on_page() {
+        let names: BTreeSet<_> = metric.labels.iter().map(|label| label.name).collect();
+        if names.len() != metric.labels.len() || !names.iter().all(|name| legal(name)) {
+            found.push(format!("{}: {names:?}", metric.name));
+        }
+    }
+    none("labels", found);
+}
+
+/// The keys that a point of this metric carries over OTLP.
+fn attribute_keys(metric: &Metric) -> BTreeSet<&'static str> {
+    let fixed = metric.otel.as_ref().map_or(&[][..], |otel| otel.fixed).iter().map(|(key, _)| *key);
+    fixed.chain(metric.labels.iter().map(|label| label.otel)).filter(|key| !key.is_empty()).collect()
+}
+
+#[test]
+fn metrics_that_share_an_otel_name_are_one_metric_there() {
+    let mut shared: BTreeMap<&str, Vec<&Metric>> = BTreeMap::new();
+    for metric in catalog::all() {
+        if let Some(otel) = &metric.otel {
+            shared.entry(otel.name).or_default().push(metric);
+        }
+    }
+    let mut found = Vec::new();
+    for (name, metrics) in shared {
+        let shape = |metric: &Metric| {
+            let otel = metric.otel.unwrap();
+            (metric.kind, otel.up_down, otel.unit.unwrap_or(metric.unit).ucum(), attribute_keys(metric))
+        };
+        let shapes: Vec<_> = metrics.iter().map(|metric| shape(metric)).collect();
+        if shapes.iter().any(|other| Some(other) != shapes.first()) {
+            let told = metrics.iter().zip(&shapes).map(|(metric, shape)| format!("{} {shape:?}", metric.name));
+            found.push(format!("{name}: {}", told.collect::<Vec<_>>().join(" | ")));
+        }
+        let mut fixed = BTreeSet::new();
+        for metric in &metrics {
+            if metrics.len() > 1 && !fixed.insert(metric.otel.unwrap().fixed) {
+                found.push(format!("{name}: {} has the fixed attributes of another", metric.name));
+            }
+        }
+    }
+    none("one OTel name, several shapes", found);
+}
+
+#[test]
+fn host_and_process_metrics_keep_to_the_semantic_conventions() {
+    let text = contract("otel-semconv.tsv");
+    let conventions: BTreeMap<&str, Vec<&str>> = rows(&text).map(|row| (row[0], row)).collect();
+    let mut found = Vec::new();
+    for metric in catalog::all() {
+        let Some(otel) = metric.otel.filter(|otel| starts_with_any(otel.name, &["system.", "process."])) else {
+            continue;
+        };
+        let Some(row) = conventions.get(otel.name) else {
+            if !COLLECTORS_NAMES.contains(&otel.name) {
+                found.push(format!("{}: {} is in no convention", metric.name, otel.name));
+            }
+            continue;
+        };
+        let instrument = match metric.kind {
+            Kind::Counter => "counter",
+            _ if otel.up_down => "updowncounter",
+            _ => "gauge",
+        };
+        let unit = otel.unit.unwrap_or(metric.unit).ucum();
+        if (instrument, unit) != (row[1], row[2]) {
+            found.push(format!(
+                "{}: {} is a {} in {}, not a {instrument} in {unit}",
+                metric.name, otel.name, row[1], row[2]
+            ));
+        }
+        let known: Vec<&str> = row.get(4).unwrap_or(&"").split(' ').filter_map(|key| key.split('(').next()).collect();
+        for key in attribute_keys(metric).iter().filter(|key| !known.contains(key)) {
+            found.push(format!("{}: {} has no attribute {key}", metric.name, otel.name));
+        }
+    }
+    none("against the semantic conventions", found);
+}
+
+#[test]
+fn node_metrics_have_the_name_type_and_labels_of_node_exporter() {
+    let (usual, more) = (contract("node_exporter.tsv"), contract("node_exporter-more.tsv"));
+    let theirs: Vec<Vec<&str>> = rows(&usual).chain(rows(&more)).collect();
+    let mut found = Vec::new();
+    for metric in on_page().filter(|metric| metric.name.starts_with("node_")) {
+        let mut namesakes = theirs.iter().filter(|row| is_called(&metric.name, row[0])).peekable();
+        if namesakes.peek().is_none() && !NOT_IN_TABLES.iter().any(|(name, _)| *name == metric.name) {
+            found.push(format!("{} is none of node_exporter's", metric.name));
+        }
+        let ours: BTreeSet<&str> = metric.labels.iter().map(|label| label.name).collect();
+        for row in namesakes {
+            let labels: BTreeSet<&str> =
+                row.get(2).unwrap_or(&"").split(',').filter(|label| !label.is_empty()).collect();
+            if (page_type(metric), &ours) != (row[1], &labels) && !declared_apart(metric, row[0]) {
+                found.push(format!("{}: {} {labels:?} there, {} {ours:?} here", row[0], row[1], page_type(metric)));
+            }
+        }
+    }
+    none("not as node_exporter has it", found);
+}
+
+/// Whether another declaration than this template is called `name`.
+fn declared_apart(template: &Metric, name: &str) -> bool {
+    template.name.contains('{') && on_page().any(|metric| metric.name == name)
+}
+
+#[test]
+fn the_dashboard_that_everybody_has_loses_nothing() {
+    let text = contract("dashboard-1860.txt");
+    let queried: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    let declared: Vec<&Metric> = on_page().collect();
+    let missing: BTreeSet<&str> =
+        queried.iter().copied().filter(|name| !declared.iter().any(|metric| is_called(&metric.name, name))).collect();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contracts/dashboard-1860.missing.txt");
+    let golden = std::fs::read_to_string(&path).unwrap_or_default();
+    let known: BTreeSet<&str> = golden.lines().filter(|line| !line.starts_with('#')).collect();
+
+    let lost: Vec<String> = missing.difference(&known).map(|name| (*name).to_owned()).collect();
+    if !golden.is_empty() {
+        none("the dashboard \"Node Exporter Full\" showed these and no longer does", lost);
+    }
+    let now = format!(
+        "# What the dashboard queries and we do not declare; {} of {} are declared. It may only get shorter.\n{}",
+        queried.len() - missing.len(),
+        queried.len(),
+        missing.iter().map(|name| format!("{name}\n")).collect::<String>()
+    );
+    same_as_file(&path, &now);
+}
+
+#[test]
+fn the_reference_is_what_the_catalog_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    same_as_file(&path, &catalog::reference_markdown());
+}
+
+#[track_caller]
+fn same_as_file(path: &Path, now: &str) {
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, now).unwrap();
+    }
+    let held = std::fs::read_to_string(path).unwrap_or_default();
+    let first = now.lines().zip(held.lines()).position(|(now, held)| now != held);
+    let line = first.unwrap_or_else(|| now.lines().count().min(held.lines().count()));
+    assert!(
+        now == held,
+        "{} is not up to date, line {}:\n  has   {:?}\n  wants {:?}\nBLESS=1 rewrites it.",
+        path.display(),
+        line + 1,
+        held.lines().nth(line).unwrap_or_default(),
+        now.lines().nth(line).unwrap_or_default()
+    );
+}
