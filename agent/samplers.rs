@@ -6,6 +6,7 @@ use crate::catalog::Metric;
 use crate::config;
 use crate::snapshot::{Failure, Reading};
 
+pub mod agent;
 pub mod arp;
 pub mod bonding;
 pub mod born;
@@ -68,6 +69,7 @@ pub struct Declaration {
 
 /// Every sampler, in the order of a pass.
 pub static ALL: &[&Declaration] = &[
+    &agent::SAMPLER,
     &arp::SAMPLER,
     &bonding::SAMPLER,
     &conntrack::SAMPLER,
