@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::samplers::{disk, interfaces, netstat};
+use crate::samplers::{disk, interfaces, netstat, textfile};
 
 /// All of it.
 #[derive(Clone, Debug)]
@@ -60,6 +60,8 @@ pub struct Samplers {
     pub netdev: interfaces::Options,
     /// Which fields are shown beyond the usual ones.
     pub netstat: netstat::Options,
+    /// `[samplers.textfile]`.
+    pub textfile: textfile::Options,
 }
 
 /// A regular expression of the configuration.

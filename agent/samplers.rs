@@ -26,6 +26,7 @@ pub mod netstat;
 pub mod os;
 pub mod root;
 pub mod stat;
+pub mod textfile;
 pub mod time;
 pub mod timex;
 #[cfg(test)]
@@ -83,6 +84,7 @@ pub static ALL: &[&Declaration] = &[
     &netstat::SAMPLER,
     &os::SAMPLER,
     &stat::SAMPLER,
+    &textfile::SAMPLER,
     &time::SAMPLER,
     &timex::SAMPLER,
     &uname::SAMPLER,

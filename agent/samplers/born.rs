@@ -48,7 +48,7 @@ impl<T> Born<T> {
         self.births || self.cursor < self.entries.len()
     }
 
-    /// What this pass met, in its order.
+    /// What this pass met, in its order; what the pass before met while none has begun.
     pub fn met(&self) -> impl Iterator<Item = &T> {
         self.entries.iter().take(self.cursor).map(|(_, thing)| thing)
     }

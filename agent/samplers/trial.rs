@@ -59,6 +59,11 @@ impl Trial {
         write(&self.folder.join(path), content.as_ref());
     }
 
+    /// Removes a file of the host.
+    pub(crate) fn remove(&self, path: &str) {
+        std::fs::remove_file(self.folder.join(path)).unwrap();
+    }
+
     /// One pass, as lines of `name{labels} value`.
     pub(crate) fn pass(&mut self) -> Result<Vec<String>, SampleError> {
         self.reading.start(Instant::now(), SystemTime::now());
