@@ -25,6 +25,8 @@ pub mod netdev;
 pub mod netstat;
 pub mod os;
 pub mod root;
+pub mod schedstat;
+pub mod softnet;
 pub mod stat;
 pub mod textfile;
 pub mod time;
@@ -83,6 +85,8 @@ pub static ALL: &[&Declaration] = &[
     &netdev::SAMPLER,
     &netstat::SAMPLER,
     &os::SAMPLER,
+    &schedstat::SAMPLER,
+    &softnet::SAMPLER,
     &stat::SAMPLER,
     &textfile::SAMPLER,
     &time::SAMPLER,

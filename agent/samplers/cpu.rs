@@ -67,6 +67,9 @@ pub type Ticks = [Option<u64>; COLUMNS.len()];
 /// in seconds. More, and the CPU was unplugged and came back.
 const IDLE_STEP_SECONDS: u64 = 3;
 
+/// The most CPUs that a kernel is built for (`CONFIG_NR_CPUS`): numbers from here on are rubbish.
+pub(super) const MOST_CPUS: u32 = 8192;
+
 #[derive(Default)]
 struct Cpus {
     cpus: Born<Cpu>,
@@ -146,7 +149,8 @@ pub fn parse<'a>(text: &'a str, mut each: impl FnMut(&'a str, Ticks)) -> Result<
 
 /// The least number that may come after `number`, where that is one and at least `next`: no CPU is told twice.
 pub(super) fn ascending(number: &str, next: u32) -> Option<u32> {
-    number.parse::<u32>().ok().filter(|number| *number >= next)?.checked_add(1)
+    let number = number.parse::<u32>().ok()?;
+    (next..MOST_CPUS).contains(&number).then_some(number + 1)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::{Label, Metric, Unit};
+use crate::samplers::cpu::MOST_CPUS;
 use crate::samplers::fields::{self, Malformed};
 use crate::samplers::root::{Buffer, Dir, Root};
 use crate::snapshot::{Labels, Reading};
@@ -33,9 +34,6 @@ const PATH: &str = "devices/system/cpu";
 
 /// How many passes go by before sysfs is searched again: which files there are changes with plugging only.
 const PASSES: u32 = 60;
-
-/// More CPUs than any kernel is built for (`CONFIG_NR_CPUS` is at most 8192).
-const MOST_CPUS: u32 = 1 << 16;
 
 /// What was found of `/sys/devices/system/cpu` when it was last searched.
 #[derive(Default)]
