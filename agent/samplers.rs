@@ -12,6 +12,7 @@ pub mod bonding;
 pub mod born;
 pub mod conntrack;
 pub mod cpu;
+pub mod cpufreq;
 pub mod disk;
 pub mod fields;
 pub mod filesystem;
@@ -77,6 +78,7 @@ pub static ALL: &[&Declaration] = &[
     &bonding::SAMPLER,
     &conntrack::SAMPLER,
     &cpu::SAMPLER,
+    &cpufreq::SAMPLER,
     &disk::SAMPLER,
     &filesystem::SAMPLER,
     &loadavg::SAMPLER,
