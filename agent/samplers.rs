@@ -25,6 +25,7 @@ pub mod netclass;
 pub mod netdev;
 pub mod netstat;
 pub mod os;
+pub mod pressure;
 pub mod root;
 pub mod schedstat;
 pub mod softnet;
@@ -87,6 +88,7 @@ pub static ALL: &[&Declaration] = &[
     &netdev::SAMPLER,
     &netstat::SAMPLER,
     &os::SAMPLER,
+    &pressure::SAMPLER,
     &schedstat::SAMPLER,
     &softnet::SAMPLER,
     &stat::SAMPLER,
