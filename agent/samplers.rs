@@ -14,11 +14,14 @@ pub mod conntrack;
 pub mod cpu;
 pub mod cpufreq;
 pub mod disk;
+pub mod entropy;
 pub mod fields;
+pub mod filefd;
 pub mod filesystem;
 #[cfg(test)]
 mod host;
 pub mod interfaces;
+pub mod kernel_hung;
 pub mod loadavg;
 pub mod memory;
 pub mod netclass;
@@ -81,7 +84,10 @@ pub static ALL: &[&Declaration] = &[
     &cpu::SAMPLER,
     &cpufreq::SAMPLER,
     &disk::SAMPLER,
+    &entropy::SAMPLER,
+    &filefd::SAMPLER,
     &filesystem::SAMPLER,
+    &kernel_hung::SAMPLER,
     &loadavg::SAMPLER,
     &memory::SAMPLER,
     &netclass::SAMPLER,
