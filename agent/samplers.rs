@@ -31,6 +31,7 @@ pub mod os;
 pub mod pressure;
 pub mod root;
 pub mod schedstat;
+pub mod selinux;
 pub mod softnet;
 pub mod stat;
 pub mod textfile;
@@ -96,6 +97,7 @@ pub static ALL: &[&Declaration] = &[
     &os::SAMPLER,
     &pressure::SAMPLER,
     &schedstat::SAMPLER,
+    &selinux::SAMPLER,
     &softnet::SAMPLER,
     &stat::SAMPLER,
     &textfile::SAMPLER,
