@@ -62,6 +62,8 @@ pub struct Samplers {
     pub netstat: netstat::Options,
     /// `[samplers.textfile]`.
     pub textfile: textfile::Options,
+    /// `[samplers.vmstat]`.
+    pub vmstat: crate::samplers::vmstat::Options,
 }
 
 /// A regular expression of the configuration.

@@ -40,6 +40,7 @@ pub mod timex;
 #[cfg(test)]
 mod trial;
 pub mod uname;
+pub mod vmstat;
 
 use fields::Malformed;
 use root::{Buffer, Root};
@@ -104,6 +105,7 @@ pub static ALL: &[&Declaration] = &[
     &time::SAMPLER,
     &timex::SAMPLER,
     &uname::SAMPLER,
+    &vmstat::SAMPLER,
 ];
 
 /// Why a source gave nothing.
