@@ -57,12 +57,11 @@ static PASSES: Metric = Metric::counter(
 );
 static BUILD_INFO: Metric = Metric::gauge("vigie_build_info", Unit::One, "Which vigie this is; always 1.")
     .labels(&[Label::new("version"), Label::new("arch")]);
-static CONFIG_INFO: Metric = Metric::gauge(
-    "vigie_config_info",
+static CONFIG_HASH: Metric = Metric::gauge(
+    "vigie_config_hash",
     Unit::One,
-    "The hash of the configuration in force, without its secrets; always 1.",
-)
-.labels(&[Label::new("hash")]);
+    "A hash of the configuration in force, without its secrets: hosts that should be alike have the same.",
+);
 static RELOAD_SUCCESS: Metric = Metric::gauge(
     "vigie_config_last_reload_successful",
     Unit::One,
@@ -92,7 +91,7 @@ pub static METRICS: &[&Metric] = &[
     &SERIES,
     &PASSES,
     &BUILD_INFO,
-    &CONFIG_INFO,
+    &CONFIG_HASH,
     &RELOAD_SUCCESS,
     &RELOAD_TIME,
     &HOST_INFO,
@@ -143,7 +142,7 @@ pub(super) struct Account {
     spare: Spare,
     latest: Option<Arc<Reading>>,
     build: Labels,
-    config: Labels,
+    config_hash: u64,
     host: Labels,
     loaded: SystemTime,
     accepted: bool,
@@ -155,7 +154,7 @@ impl Account {
             spare: Spare::default(),
             latest: None,
             build: Labels::new(&[("version", env!("CARGO_PKG_VERSION")), ("arch", std::env::consts::ARCH)]),
-            config: Labels::none(),
+            config_hash: 0,
             host: Labels::none(),
             loaded: SystemTime::now(),
             accepted: true,
@@ -166,8 +165,8 @@ impl Account {
 
     /// Notes the configuration that is in force from now on.
     pub(super) fn loaded(&mut self, config: &config::Config) {
-        self.config = Labels::new(&[("hash", &config.hash())]);
-        let attributes = config.host.attributes.iter().map(|(key, value)| (label_name(key), value.as_str()));
+        self.config_hash = config.hash();
+        let attributes = config.host.attributes.iter().map(|(key, value)| (config::Host::label(key), value.as_str()));
         let attributes: Vec<_> = attributes.collect();
         let name = config.host.name.as_deref().map(|name| ("host", name));
         let pairs = name.into_iter().chain(attributes.iter().map(|(key, value)| (key.as_str(), *value)));
@@ -224,23 +223,13 @@ impl Account {
         account.put(&SERIES, series);
         account.put(&PASSES, shared.passes.load(Ordering::Relaxed));
         account.put_with(&BUILD_INFO, &self.build, 1_u64);
-        account.put_with(&CONFIG_INFO, &self.config, 1_u64);
+        account.put(&CONFIG_HASH, self.config_hash);
         account.put(&RELOAD_SUCCESS, self.accepted);
         account.put(&RELOAD_TIME, self.loaded.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
         if !self.host.page().is_empty() {
             account.put_with(&HOST_INFO, &self.host, 1_u64);
         }
     }
-}
-
-/// An attribute key as a label name: what the page does not allow becomes `_`.
-fn label_name(key: &str) -> String {
-    let legal = |(index, character): (usize, char)| match character {
-        'a'..='z' | 'A'..='Z' | '_' => character,
-        '0'..='9' if index > 0 => character,
-        _ => '_',
-    };
-    key.chars().enumerate().map(legal).collect()
 }
 
 /// How the agent and its sources are now.

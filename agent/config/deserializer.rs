@@ -1,0 +1,152 @@
+//! Serde over the tree: every fault leaves with the place and the path of what it is about.
+
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+};
+
+use super::mistake::{Fault, Kind};
+use super::secret;
+use super::tree::{Node, Place, Value};
+
+impl Node {
+    /// Notes a fault here, unless it was noted further in.
+    fn refuse(&self, place: &Place, mut fault: Fault) -> Fault {
+        if fault.place.is_none() {
+            fault.place = Some(place.clone());
+            fault.follows = self.lacks_a_part();
+            self.refused.set(true);
+            // The value of a misspelt key may be a secret, and so may what stands in a table that should not be one.
+            let misplaced = matches!(self.value, Value::List(_) | Value::Table(_));
+            match &mut fault.kind {
+                Kind::Unknown { .. } => self.secret.set(true),
+                Kind::Unlike { .. } if misplaced => self.secret.set(true),
+                Kind::Unlike { found, .. } if self.secret.get() => "something else".clone_into(found),
+                _ => {}
+            }
+        }
+        fault
+    }
+
+    fn lacks_a_part(&self) -> bool {
+        match &self.value {
+            Value::List(list) => list.iter().any(|node| node.refused.get()),
+            Value::Table(table) => table.values().any(|(_, node)| node.refused.get()),
+            _ => false,
+        }
+    }
+}
+
+impl<'de> Deserializer<'de> for &'de Node {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match &self.value {
+            Value::Text(text) => visitor.visit_str(text),
+            Value::Integer(number) => visitor.visit_i64(*number),
+            Value::Float(number) => visitor.visit_f64(*number),
+            Value::Boolean(truth) => visitor.visit_bool(*truth),
+            Value::Date => Err(Fault::invalid_type(Unexpected::Other("a date"), &visitor)),
+            Value::List(list) => visitor.visit_seq(Elements(list.iter())),
+            Value::Table(table) => visitor.visit_map(Entries { entries: table.iter(), value: None }),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Fault> {
+        if (name == secret::MARK || name == secret::MARK_TABLE) && !matches!(self.value, Value::Table(_)) {
+            self.secret.set(true);
+            if name == secret::MARK && self.text().is_some() && !self.place.source.private {
+                return Err(Fault::new(Kind::ReadableSecret));
+            }
+        }
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match &self.value {
+            Value::Table(_) => self.deserialize_any(visitor),
+            value => Err(Fault::invalid_type(value.unexpected(), &"a table")),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match &self.value {
+            Value::Text(text) => {
+                let text: StrDeserializer<'_, Fault> = text.as_str().into_deserializer();
+                visitor.visit_enum(text)
+            }
+            value => Err(Fault::invalid_type(value.unexpected(), &"a string")),
+        }
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
+        unit unit_struct seq tuple tuple_struct map identifier ignored_any
+    }
+}
+
+impl Value {
+    fn unexpected(&self) -> Unexpected<'_> {
+        match self {
+            Value::Text(text) => Unexpected::Str(text),
+            Value::Integer(number) => Unexpected::Signed(*number),
+            Value::Float(number) => Unexpected::Float(*number),
+            Value::Boolean(truth) => Unexpected::Bool(*truth),
+            Value::Date => Unexpected::Other("a date"),
+            Value::List(_) => Unexpected::Seq,
+            Value::Table(_) => Unexpected::Map,
+        }
+    }
+}
+
+struct Elements<'de>(std::slice::Iter<'de, Node>);
+
+impl<'de> SeqAccess<'de> for Elements<'de> {
+    type Error = Fault;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        let Some(node) = self.0.find(|node| !node.refused.get()) else { return Ok(None) };
+        seed.deserialize(node).map(Some).map_err(|fault| node.refuse(&node.place, fault))
+    }
+}
+
+struct Entries<'de> {
+    entries: std::collections::btree_map::Iter<'de, String, (Place, Node)>,
+    value: Option<(&'de str, &'de Node)>,
+}
+
+impl<'de> MapAccess<'de> for Entries<'de> {
+    type Error = Fault;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+        let Some((key, (place, node))) = self.entries.find(|(_, (_, node))| !node.refused.get()) else {
+            return Ok(None);
+        };
+        self.value = Some((key, node));
+        let text: StrDeserializer<'_, Fault> = key.as_str().into_deserializer();
+        seed.deserialize(text).map(Some).map_err(|fault| node.refuse(place, fault))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+        let (key, node) = self.value.take().ok_or_else(|| Fault::custom("a value without a key"))?;
+        seed.deserialize(node).map_err(|fault| {
+            let mut fault = node.refuse(&node.place, fault);
+            fault.path.insert(0, key.to_owned());
+            fault
+        })
+    }
+}
