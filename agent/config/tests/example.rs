@@ -1,0 +1,84 @@
+//! config.example.toml: every line is true, and no key is missing.
+
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../config.example.toml");
+
+/// Its lines with those that begin with `mark` uncommented.
+fn uncommented(mark: &str) -> String {
+    EXAMPLE.lines().map(|line| line.strip_prefix(mark).unwrap_or(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// Lines of `#key = value`, without the prose, which begins with `# `.
+fn with_defaults() -> String {
+    let is_option = |line: &str| line.starts_with('#') && !line.starts_with("# ") && line != "#";
+    let line = |line| if is_option(line) { line.strip_prefix('#').unwrap_or(line) } else { line };
+    EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_example_as_it_stands_is_the_default() {
+    assert!(loaded(EXAMPLE) == Config::default());
+}
+
+#[test]
+fn every_commented_line_of_the_example_is_the_default() {
+    let text = with_defaults();
+    assert!(text.contains("\nlisten = "), "{text}");
+    let config = loaded(&text);
+    assert!(config == Config::default());
+    assert_eq!(config.hash(), Config::default().hash());
+}
+
+#[test]
+fn every_example_of_the_example_is_accepted() {
+    let text = uncommented("#   ");
+    assert!(text.contains("\ntls = "), "{text}");
+    assert!(loaded(&text) != Config::default());
+}
+
+#[test]
+fn every_known_key_is_in_the_example() {
+    fn visit(path: &mut Vec<&'static str>, missing: &mut Vec<String>) {
+        let known = load::known_below(path);
+        if let Some((key, section)) = path.split_last() {
+            let header = format!("\n[{}]\n", section.join("."));
+            let below = EXAMPLE.split_once(&header).map_or(EXAMPLE, |(_, below)| below);
+            let below = below.split("\n[").next().unwrap_or_default();
+            let table = EXAMPLE.contains(&format!("\n[{}]\n", path.join(".")));
+            let written =
+                below.lines().any(|line| line.trim_start_matches(['#', ' ']).starts_with(&format!("{key} = ")));
+            let inline = section.last().is_some_and(|table| {
+                EXAMPLE
+                    .lines()
+                    .any(|line| line.contains(&format!("{table} = {{")) && line.contains(&format!("{key} = ")))
+            });
+            if !(table || written || inline) {
+                missing.push(path.join("."));
+            }
+        }
+        for key in known.unwrap_or_default() {
+            path.push(key);
+            visit(path, missing);
+            path.pop();
+        }
+    }
+    let mut missing = Vec::new();
+    visit(&mut Vec::new(), &mut missing);
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+#[test]
+fn no_cut_or_bent_configuration_panics() {
+    let text = with_defaults();
+    for at in 0..text.len() {
+        let mut bytes = text.clone().into_bytes();
+        bytes[at] = b"=\"[]{}.\n\0\xc3"[at % 10];
+        let sets = [String::from_utf8_lossy(&text.as_bytes()[at..]).into_owned()];
+        if at % 61 == 0 {
+            let _ = in_file(&bytes, 0o600, |path| Config::load(Some(path), &sets).map_err(|errors| errors.to_string()));
+            let _ =
+                in_file(&bytes[..at], 0o600, |path| Config::load(Some(path), &[]).map_err(|errors| errors.to_string()));
+        }
+    }
+}
