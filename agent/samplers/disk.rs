@@ -50,18 +50,23 @@ pub static SAMPLER: Declaration = Declaration {
 };
 
 /// Partitions, and what is no disk.
-const EXCLUDED: &str = r"^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$";
 
 /// `[samplers.diskstats]`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Devices that are left out, in place of partitions, loop devices, RAM disks and floppies.
-    pub exclude: Option<Pattern>,
+    /// Devices that are left out: at first partitions, loop devices, RAM disks and floppies.
+    pub exclude: Pattern,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { exclude: Pattern::fixed(r"^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$") }
+    }
 }
 
 struct Diskstats {
-    exclude: Option<Pattern>,
+    exclude: Pattern,
     devices: Born<Device>,
     /// What udev's files are read into, while the main buffer holds the lines.
     beside: Buffer,
@@ -79,8 +84,7 @@ const INVENTORY_PASSES: usize = 60;
 
 impl Diskstats {
     fn new(config: &config::Samplers) -> Diskstats {
-        let exclude = config.diskstats.exclude.clone().or_else(|| EXCLUDED.parse().ok());
-        Diskstats { exclude, devices: Born::default(), beside: Buffer::default() }
+        Diskstats { exclude: config.diskstats.exclude.clone(), devices: Born::default(), beside: Buffer::default() }
     }
 }
 
@@ -92,7 +96,7 @@ impl Sampler for Diskstats {
         for (index, line) in parse(text).enumerate() {
             let line = line.map_err(|malformed| SampleError::parse(&root.proc.at("diskstats"), malformed))?;
             let device = devices.meet(line.device, || {
-                let excluded = exclude.as_ref().is_some_and(|exclude| exclude.is_match(line.device));
+                let excluded = exclude.is_match(line.device);
                 let kept = (!excluded)
                     .then(|| (Labels::new(&[("device", line.device)]), Inventory::read(root, &line, beside)));
                 Device { kept, age: index % INVENTORY_PASSES }
@@ -183,7 +187,7 @@ mod tests {
         };
         let page = sampled(&SAMPLER, &[("proc/diskstats", &lines)]).unwrap();
         assert_eq!(devices(&page), ["vda", "nvme0n1", "md0"]);
-        let options = Options { exclude: Some("^v".parse().unwrap()) };
+        let options = Options { exclude: Pattern::fixed("^v") };
         let config = config::Samplers { diskstats: options, ..config::Samplers::default() };
         let page = Trial::of(&SAMPLER, &config, &[("proc/diskstats", &lines)]).pass().unwrap();
         assert_eq!(devices(&page), ["loop0", "zram0", "nvme0n1", "nvme0n1p2", "md0", "sda10", "fd0"]);
