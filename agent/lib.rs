@@ -14,6 +14,7 @@ pub mod capture;
 pub mod catalog;
 pub mod config;
 pub mod inventory;
+pub mod log;
 pub mod page;
 pub mod samplers;
 pub mod snapshot;
