@@ -20,3 +20,4 @@ pub mod samplers;
 pub mod snapshot;
 pub mod supervisor;
 pub mod systemd;
+pub mod wait;
