@@ -12,6 +12,7 @@
 
 pub mod capture;
 pub mod catalog;
+pub mod cli;
 pub mod config;
 pub mod inventory;
 pub mod log;

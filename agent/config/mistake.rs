@@ -42,9 +42,9 @@ impl ConfigErrors {
         ConfigErrors(told)
     }
 
-    /// Each of them, told in full.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+    /// Each of them in one line, for a log.
+    pub fn briefly(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|told| told.lines().next().unwrap_or_default())
     }
 }
 
