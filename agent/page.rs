@@ -20,6 +20,7 @@ pub mod listener;
 pub mod patience;
 pub mod prometheus;
 pub mod server;
+pub mod tls;
 
 use cache::Cache;
 use health::Question;

@@ -34,6 +34,7 @@ fn running_out_of_files_neither_ends_nor_spins_the_server() {
         max_age: Duration::from_secs(1),
         deadline: Duration::from_secs(1),
         max_connections: 8,
+        tls: None,
     });
     let server = server.unwrap();
     let Some(Listen::Tcp(address)) = server.addresses().into_iter().next() else { return };

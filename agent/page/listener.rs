@@ -7,6 +7,8 @@ use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use super::tls::TlsError;
+
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
@@ -45,6 +47,9 @@ pub enum BindError {
         "cannot listen on {0}: permission denied; choose a port above 1023, or a folder that this user may write to"
     )]
     Denied(Listen),
+    /// What TLS needs is not there, or is something else.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Anything else that the kernel says.
     #[error("cannot listen on {address}: {source}")]
     Other {

@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use super::listener::{BindError, Listen, Listener};
 use super::patience::{Patience, patient};
+use super::tls::{self, Tls};
 use super::{Lookout, Page};
 
 /// How the page is served.
@@ -28,30 +29,35 @@ pub struct Options {
     pub deadline: Duration,
     /// How many connections are served at a time.
     pub max_connections: usize,
+    /// The files of TLS, for the TCP addresses; who may open a unix socket is said by its file.
+    pub tls: Option<tls::Files>,
 }
 
 /// How long requests in flight may take once we were told to stop.
 const DRAIN: Duration = Duration::from_millis(800);
+/// A TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 /// The head of a request; Prometheus' is half a KiB.
 const MAX_HEAD: usize = 16 * 1024;
 /// How many connections over the bound are told so at a time; more are dropped without a word.
 const REFUSALS: usize = 16;
 
 /// A server that is bound and not yet serving.
-#[derive(Debug)]
 pub struct Server {
     listeners: Vec<Listener>,
+    tls: Option<Arc<Tls>>,
     options: Options,
 }
 
 impl Server {
-    /// Binds every address, so that one that is taken fails before anything starts.
+    /// Binds every address and reads every file, so that one that is taken or wrong fails before anything starts.
     ///
     /// # Errors
-    /// When an address cannot be had.
+    /// When an address cannot be had, or a file of TLS is not what it should be.
     pub fn bind(options: Options) -> Result<Server, BindError> {
+        let tls = options.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
         let listeners = options.listen.iter().map(Listener::bind).collect::<Result<_, _>>()?;
-        Ok(Server { listeners, options })
+        Ok(Server { listeners, tls, options })
     }
 
     /// Serves also on sockets that somebody else bound.
@@ -83,13 +89,14 @@ impl Server {
             match listener {
                 Listener::Tcp(listener) => {
                     let listener = TcpListener::from_std(listener)?;
-                    accepting.spawn(async move { service.accept(|| accept_tcp(&listener)).await });
+                    let tls = self.tls.clone();
+                    accepting.spawn(async move { service.accept(|| accept_tcp(&listener), tls).await });
                 }
                 Listener::Unix(listener, file) => {
                     let listener = UnixListener::from_std(listener)?;
                     accepting.spawn(async move {
                         let _removed_at_the_end = file;
-                        service.accept(|| async { Ok(listener.accept().await?.0) }).await;
+                        service.accept(|| async { Ok(listener.accept().await?.0) }, None).await;
                     });
                 }
             }
@@ -131,7 +138,7 @@ impl<L> Clone for Service<L> {
 impl<L: Lookout> Service<L> {
     /// Accepts connections for ever. What the kernel refuses is waited out: it is out of files or of memory, and will
     /// not have more of them at once.
-    async fn accept<S, A>(self, accept: impl Fn() -> A)
+    async fn accept<S, A>(self, accept: impl Fn() -> A, tls: Option<Arc<Tls>>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         A: Future<Output = std::io::Result<S>>,
@@ -143,7 +150,7 @@ impl<L: Lookout> Service<L> {
                     if std::mem::take(&mut failing) {
                         tracing::info!("connections are accepted again");
                     }
-                    self.welcome(stream);
+                    self.welcome(stream, tls.as_ref());
                 }
                 Err(error) if is_of_one_connection(error.kind()) => {}
                 Err(error) => {
@@ -156,11 +163,36 @@ impl<L: Lookout> Service<L> {
         }
     }
 
-    fn welcome<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S) {
-        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
-            tokio::spawn(self.clone().converse(stream, slot));
-        } else if let Ok(slot) = Arc::clone(&self.refusals).try_acquire_owned() {
-            tokio::spawn(refuse(stream, slot));
+    fn welcome<S>(&self, stream: S, tls: Option<&Arc<Tls>>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let slot = Arc::clone(&self.slots).try_acquire_owned();
+        match (slot, tls) {
+            (Ok(slot), None) => drop(tokio::spawn(self.clone().converse(stream, slot))),
+            (Ok(slot), Some(tls)) => drop(tokio::spawn(self.clone().whisper(stream, Arc::clone(tls), slot))),
+            // A refusal over TLS would cost the handshake that we have no room for.
+            (Err(_), Some(_)) => {}
+            (Err(_), None) => {
+                if let Ok(slot) = Arc::clone(&self.refusals).try_acquire_owned() {
+                    tokio::spawn(refuse(stream, slot));
+                }
+            }
+        }
+    }
+
+    /// One connection over TLS.
+    async fn whisper<S>(mut self, stream: S, tls: Arc<Tls>, slot: OwnedSemaphorePermit)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        tokio::select! {
+            stream = timeout(HANDSHAKE, tls.acceptor().accept(stream)) => match stream {
+                Ok(Ok(stream)) => self.converse(stream, slot).await,
+                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                Err(_) => tracing::debug!("a TLS handshake took too long"),
+            },
+            _ = self.stopping.changed() => {}
         }
     }
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod tls;
+
 use std::future::Future;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -63,6 +65,7 @@ fn options() -> Options {
         max_age: Duration::from_secs(1),
         deadline: Duration::from_millis(250),
         max_connections: 8,
+        tls: None,
     }
 }
 
