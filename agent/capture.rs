@@ -1,5 +1,6 @@
 //! `vigie capture DIR`: saves what one pass read of this host, scrubbed, so that the folder can stand for the host.
 
+use std::borrow::Cow;
 use std::path::{Component, Path, PathBuf};
 use std::sync::PoisonError;
 
@@ -53,7 +54,8 @@ pub fn capture(record: &Record, root: &Root, dir: &Path) -> Result<Captured, Cap
     prepare(dir)?;
     let record = record.lock().unwrap_or_else(PoisonError::into_inner);
     let mut answers = root.calls.answers();
-    let mut scrubber = Scrubber::new(&answers.uname.nodename);
+    // A captured host was scrubbed when it was captured.
+    let mut scrubber = (!root.calls.captured()).then(|| Scrubber::new(&answers.uname.nodename));
     let mut captured = Captured::default();
     for place in ["proc", "sys"] {
         create(&dir.join(place))?;
@@ -62,7 +64,7 @@ pub fn capture(record: &Record, root: &Root, dir: &Path) -> Result<Captured, Cap
         let path = below(path);
         match passed {
             Passed::Directory => create(&dir.join(&path))?,
-            Passed::File(content) => match scrubber.file(&path, content) {
+            Passed::File(content) => match scrubbed(scrubber.as_mut(), &path, content) {
                 Some(content) => {
                     write(&dir.join(&path), &content)?;
                     captured.files += 1;
@@ -71,7 +73,11 @@ pub fn capture(record: &Record, root: &Root, dir: &Path) -> Result<Captured, Cap
             },
         }
     }
-    scrub_answers(&mut answers, &mut scrubber);
+    if let Some(scrubber) = &mut scrubber {
+        scrub_answers(&mut answers, scrubber);
+    }
+    answers.modified.retain(|file, _| !captured.left_out.contains(&below(Path::new(file))));
+    answers.statvfs.values_mut().for_each(bound);
     let path = dir.join(CAPTURE);
     let text = toml::to_string(&answers).map_err(|source| CaptureError::Answers { path: path.clone(), source })?;
     write(&path, text.as_bytes())?;
@@ -101,6 +107,13 @@ fn write(path: &Path, content: &[u8]) -> Result<(), CaptureError> {
     std::fs::write(path, content).map_err(|source| CaptureError::Write { path: path.to_owned(), source })
 }
 
+fn scrubbed<'c>(scrubber: Option<&mut Scrubber>, path: &Path, content: &'c [u8]) -> Option<Cow<'c, [u8]>> {
+    match scrubber {
+        Some(scrubber) => scrubber.file(path, content).map(Cow::Owned),
+        None => Some(Cow::Borrowed(content)),
+    }
+}
+
 fn scrub_answers(answers: &mut Answers, scrubber: &mut Scrubber) {
     answers.uname.nodename = scrub::HOSTNAME.to_owned();
     if answers.uname.domainname != "(none)" {
@@ -108,23 +121,19 @@ fn scrub_answers(answers: &mut Answers, scrubber: &mut Scrubber) {
     }
     answers.statvfs = std::mem::take(&mut answers.statvfs)
         .into_iter()
-        .map(|(mount_point, answer)| (scrubber.mount_point(&mount_point), bounded(answer)))
+        .map(|(mount_point, answer)| (scrubber.mount_point(&mount_point), answer))
         .collect();
 }
 
 /// TOML has no number above 2^63; filesystems without a bound say 2^64 − 1.
-fn bounded(answer: Answer) -> Answer {
-    let cut = |number: u64| number.min(i64::MAX.unsigned_abs());
-    match answer {
-        Answer::Failed { .. } => answer,
-        Answer::Space(mut space) => {
-            space.size_bytes = cut(space.size_bytes);
-            space.free_bytes = cut(space.free_bytes);
-            space.available_bytes = cut(space.available_bytes);
-            space.files = cut(space.files);
-            space.files_free = cut(space.files_free);
-            Answer::Space(space)
-        }
+fn bound(answer: &mut Answer) {
+    if let Answer::Space(space) = answer {
+        let most = i64::MAX.unsigned_abs();
+        space.size_bytes = space.size_bytes.min(most);
+        space.free_bytes = space.free_bytes.min(most);
+        space.available_bytes = space.available_bytes.min(most);
+        space.files = space.files.min(most);
+        space.files_free = space.files_free.min(most);
     }
 }
 
@@ -217,7 +226,17 @@ mod tests {
         assert!(again.proc.read("stat", &mut buffer).is_err());
         assert_eq!(again.calls.statvfs("/").unwrap().size_bytes, 10);
         assert_eq!(again.calls.statvfs("/mnt").unwrap_err().raw_os_error(), Some(116));
-        assert_eq!(again.calls.uname().unwrap().nodename, scrub::HOSTNAME);
+    }
+
+    #[test]
+    fn the_names_of_this_host_stay_here() {
+        let mut answers = Answers::default();
+        answers.uname.nodename = "db-7".to_owned();
+        answers.uname.domainname = "example".to_owned();
+        answers.statvfs.insert("/mnt/db-7".to_owned(), Answer::Failed { errno: 5 });
+        scrub_answers(&mut answers, &mut Scrubber::new("db-7"));
+        assert_eq!((&*answers.uname.nodename, &*answers.uname.domainname), (scrub::HOSTNAME, scrub::DOMAIN));
+        assert!(answers.statvfs.contains_key("/mnt/captured-host"));
     }
 
     #[test]
@@ -238,7 +257,9 @@ mod tests {
     #[test]
     fn a_filesystem_without_bound_goes_into_toml() {
         let space = crate::samplers::root::calls::Space { files: u64::MAX, ..Default::default() };
-        let Answer::Space(space) = bounded(Answer::Space(space)) else { panic!("the answer changed its kind") };
+        let mut answer = Answer::Space(space);
+        bound(&mut answer);
+        let Answer::Space(space) = answer else { panic!("the answer changed its kind") };
         assert_eq!(space.files, 9_223_372_036_854_775_807);
     }
 }
