@@ -7,8 +7,8 @@ use std::time::Duration;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+    RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
@@ -21,9 +21,11 @@ pub mod patience;
 pub mod prometheus;
 pub mod server;
 pub mod tls;
+pub mod users;
 
 use cache::Cache;
 use health::Question;
+use users::{Users, Verdict};
 
 use crate::snapshot::Snapshot;
 use crate::supervisor::Health;
@@ -56,13 +58,15 @@ pub struct Page<L> {
     lookout: L,
     max_age: Duration,
     deadline: Duration,
+    users: Option<Users>,
     cache: Mutex<Cache>,
 }
 
 impl<L: Lookout> Page<L> {
-    /// A page of what `lookout` sees, at most `max_age` old, which takes at most `deadline` to see it anew.
-    pub fn new(lookout: L, max_age: Duration, deadline: Duration) -> Page<L> {
-        Page { lookout, max_age, deadline, cache: Mutex::default() }
+    /// A page of what `lookout` sees, at most `max_age` old, which takes at most `deadline` to see it anew;
+    /// for `users` only, if there are any.
+    pub fn new(lookout: L, max_age: Duration, deadline: Duration, users: Option<Users>) -> Page<L> {
+        Page { lookout, max_age, deadline, users, cache: Mutex::default() }
     }
 
     /// Answers one request. No route reads a request's body.
@@ -76,6 +80,9 @@ impl<L: Lookout> Page<L> {
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return answer;
         }
+        if let Some(refusal) = self.refusal(path, request).await {
+            return refusal;
+        }
         match path {
             "/metrics" => self.metrics(request).await,
             "/health" => body(StatusCode::OK, "application/json", health::json(&self.lookout.health())),
@@ -83,6 +90,26 @@ impl<L: Lookout> Page<L> {
             "/health/live" | "/-/healthy" => self.question(Question::Live),
             "/health/ready" | "/-/ready" => self.question(Question::Ready),
             _ => welcome(self.lookout.health().version),
+        }
+    }
+
+    /// Orchestrators ask their questions without a password, and are told no more than yes or no.
+    async fn refusal(&self, path: &str, request: &Parts) -> Option<Answer> {
+        let users = self.users.as_ref().filter(|_| !path.starts_with("/health/") && !path.starts_with("/-/"))?;
+        match users.verify(request.headers.get(AUTHORIZATION)).await {
+            Verdict::Known => None,
+            Verdict::Unknown => {
+                let mut answer =
+                    text(StatusCode::UNAUTHORIZED, "this page asks for a name and a password\n".to_owned());
+                let challenge = HeaderValue::from_static("Basic realm=\"vigie\", charset=\"UTF-8\"");
+                answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+                Some(answer)
+            }
+            Verdict::Busy => {
+                let mut answer = text(StatusCode::TOO_MANY_REQUESTS, "too many wait to be let in\n".to_owned());
+                answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+                Some(answer)
+            }
         }
     }
 
@@ -110,7 +137,7 @@ impl<L: Lookout> Page<L> {
     }
 
     fn question(&self, question: Question) -> Answer {
-        let (status, line) = health::answer(question, &self.lookout.health(), false);
+        let (status, line) = health::answer(question, &self.lookout.health(), self.users.is_some());
         text(status, line)
     }
 }

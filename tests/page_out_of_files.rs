@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -35,6 +36,7 @@ fn running_out_of_files_neither_ends_nor_spins_the_server() {
         deadline: Duration::from_secs(1),
         max_connections: 8,
         tls: None,
+        users: BTreeMap::new(),
     });
     let server = server.unwrap();
     let Some(Listen::Tcp(address)) = server.addresses().into_iter().next() else { return };

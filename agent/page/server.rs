@@ -1,5 +1,6 @@
 //! The server of the page: HTTP/1.1 on a bounded number of connections, none of which can hold up another.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +17,11 @@ use tokio::time::{sleep, timeout};
 use super::listener::{BindError, Listen, Listener};
 use super::patience::{Patience, patient};
 use super::tls::{self, Tls};
+use super::users::{Hash, Users};
 use super::{Lookout, Page};
 
 /// How the page is served.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// Where to listen.
     pub listen: Vec<Listen>,
@@ -31,6 +33,8 @@ pub struct Options {
     pub max_connections: usize,
     /// The files of TLS, for the TCP addresses; who may open a unix socket is said by its file.
     pub tls: Option<tls::Files>,
+    /// Who may read the page; everybody, where nobody is named.
+    pub users: BTreeMap<String, Hash>,
 }
 
 /// How long requests in flight may take once we were told to stop.
@@ -75,10 +79,11 @@ impl Server {
     /// # Errors
     /// When a socket cannot be handed to the event loop.
     pub async fn serve<L: Lookout>(self, lookout: L, shutdown: impl Future<Output = ()>) -> Result<(), std::io::Error> {
-        let bound = u32::try_from(self.options.max_connections).unwrap_or(u32::MAX).clamp(1, 65_536);
+        let Options { max_age, deadline, max_connections, users, .. } = self.options;
+        let bound = u32::try_from(max_connections).unwrap_or(u32::MAX).clamp(1, 65_536);
         let (stop, stopping) = watch::channel(());
         let service = Service {
-            page: Arc::new(Page::new(lookout, self.options.max_age, self.options.deadline)),
+            page: Arc::new(Page::new(lookout, max_age, deadline, Users::new(users))),
             slots: Arc::new(Semaphore::new(bound as usize)),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             stopping,

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod tls;
+mod users;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -66,6 +68,7 @@ fn options() -> Options {
         deadline: Duration::from_millis(250),
         max_connections: 8,
         tls: None,
+        users: BTreeMap::new(),
     }
 }
 
