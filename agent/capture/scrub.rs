@@ -17,7 +17,7 @@ pub(super) const DOMAIN: &str = "captured-domain";
 const NO_NAMES: &[&str] = &["localhost", "host", "linux", "ubuntu", "debian", "vm"];
 
 /// Files of the host's `/` that hold nothing of anybody's; everything else there can hold anything.
-const HOST_FILES: &[&str] = &["etc/os-release", "usr/lib/os-release", "etc/localtime"];
+const HOST_FILES: &[&str] = &["etc/os-release", "usr/lib/os-release", "etc/localtime", "etc/selinux/config"];
 
 const UDEV_DATA: &str = "run/udev/data";
 
