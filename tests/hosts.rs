@@ -14,12 +14,13 @@ use vigie::catalog::{self, Kind, Metric, PageType};
 /// What a page says of this run rather than of the host: the value is masked.
 const VALUES_OF_THE_RUN: &[&str] = &[
     "node_scrape_collector_duration_seconds",
+    "vigie_config_hash",
     "vigie_config_last_reload_success_timestamp_seconds",
     "vigie_source_age_seconds",
 ];
 
 /// What a page says of this build: the labels are masked.
-const LABELS_OF_THE_BUILD: &[&str] = &["vigie_build_info", "vigie_config_info", "vigie_host_info"];
+const LABELS_OF_THE_BUILD: &[&str] = &["vigie_build_info", "vigie_host_info"];
 
 /// Metrics whose labels are the user's: the catalog does not list them.
 const LABELS_OF_THE_USER: &[&str] = &["vigie_host_info"];
