@@ -207,6 +207,7 @@ mod tests {
             ],
         );
         std::fs::create_dir_all(source.join("sys/block")).unwrap();
+        std::fs::create_dir_all(source.join("proc/irq")).unwrap();
         let record = Record::default();
         let root = opened(&source).recording(&record);
         let mut buffer = Buffer::default();
@@ -214,6 +215,7 @@ mod tests {
         root.proc.read("loadavg", &mut buffer).unwrap();
         root.sys.dir("class/net/lo").unwrap().attribute("mtu", &mut buffer).unwrap();
         root.sys.list("block", &mut names).unwrap();
+        assert!(root.proc.has("irq") && root.proc.has("loadavg"));
         root.calls.statvfs("/").unwrap();
         root.calls.statvfs("/mnt").unwrap_err();
 
@@ -224,6 +226,7 @@ mod tests {
         assert_eq!(again.sys.attribute("class/net/lo/mtu", &mut buffer), Some("65536"));
         assert!(again.sys.list("block", &mut names).is_ok() && names.is_empty());
         assert!(again.proc.read("stat", &mut buffer).is_err());
+        assert!(again.proc.list("irq", &mut names).is_ok());
         assert_eq!(again.calls.statvfs("/").unwrap().size_bytes, 10);
         assert_eq!(again.calls.statvfs("/mnt").unwrap_err().raw_os_error(), Some(116));
     }

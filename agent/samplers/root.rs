@@ -297,11 +297,14 @@ impl Dir {
         Ok(())
     }
 
-    /// Notes that a file is there, whatever is in it.
+    /// Notes that something is there, whatever is in it.
     fn note_once(&self, path: &str) {
         if let Some((record, place)) = &self.record {
+            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            let directory = openat(&self.fd, path, flags, Mode::empty()).is_ok();
+            let passed = || if directory { Passed::Directory } else { Passed::File(Vec::new()) };
             let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
-            record.entry(place.join(path)).or_insert_with(|| Passed::File(Vec::new()));
+            record.entry(place.join(path)).or_insert_with(passed);
         }
     }
 
