@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{samplers, supervisor};
 
-pub use reference::reference_markdown;
+pub use reference::{reference_json, reference_markdown};
 
 mod reference;
 

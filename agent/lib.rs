@@ -13,7 +13,9 @@
 pub mod capture;
 pub mod catalog;
 pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod daemon;
 pub mod inventory;
 pub mod log;
 pub mod page;

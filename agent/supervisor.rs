@@ -58,22 +58,11 @@ const LOOP_LOST: Duration = Duration::from_secs(60);
 const SNAPSHOT_KEPT: Duration = Duration::from_secs(1);
 
 impl Handle {
-    /// Opens the host, samples everything once, and starts the sampling loop.
-    ///
-    /// # Errors
-    /// When `/proc`, `/sys` or `/` cannot be opened, or the system gives no thread.
-    pub fn start(config: &config::Config) -> Result<Handle, SampleError> {
-        let handle = Handle::sampled_once(config)?;
-        sampling::start(&handle.0)
-            .map_err(|source| SampleError::Call { call: "starting the sampler thread", source })?;
-        Ok(handle)
-    }
-
-    /// Opens the host and samples everything once, on this thread.
+    /// Opens the host. Nothing is sampled yet.
     ///
     /// # Errors
     /// When `/proc`, `/sys` or `/` cannot be opened.
-    pub fn sampled_once(config: &config::Config) -> Result<Handle, SampleError> {
+    pub fn open(config: &config::Config) -> Result<Handle, SampleError> {
         let paths = &config.paths;
         Ok(Handle::of(Root::open(&paths.proc, &paths.sys, &paths.root)?, config, samplers::ALL))
     }
@@ -90,7 +79,7 @@ impl Handle {
             stopping: false,
         };
         let sources = sources_of(declarations, &config.samplers, &[]);
-        let shared = Shared {
+        Handle(Arc::new(Shared {
             root,
             declarations,
             host,
@@ -107,13 +96,31 @@ impl Handle {
             generation: AtomicU64::new(0),
             newest: Mutex::new(None),
             account: Mutex::new(Account::new(config)),
-        };
+        }))
+    }
+
+    /// Samples everything once, on this thread.
+    pub fn sample(&self) {
+        let start = Instant::now();
         let mut buffer = Buffer::default();
-        for source in shared.sources().iter() {
-            source.sample(&shared.root, &mut buffer);
+        for source in self.0.sources().iter() {
+            source.sample(&self.0.root, &mut buffer);
         }
-        shared.round_done(now, true);
-        Handle(Arc::new(shared))
+        self.0.round_done(start, true);
+    }
+
+    /// Starts the sampling loop, whose first pass samples everything.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(&self) -> std::io::Result<()> {
+        sampling::start(&self.0)
+    }
+
+    /// Waits until the first pass is over.
+    pub async fn first_pass(&self) {
+        // It fails when the supervisor is gone, and this is a part of it.
+        let _ = self.0.full_pass.subscribe().wait_for(Option::is_some).await;
     }
 
     /// Watches the sampling loop for ever; runs on the network's thread.
@@ -330,7 +337,9 @@ mod tests {
     fn handle(declarations: &'static [&'static Declaration]) -> Handle {
         let slash = Path::new("/");
         let root = Root::open(&slash.join("proc"), &slash.join("sys"), slash).unwrap();
-        Handle::of(root, &config::Config::default(), declarations)
+        let handle = Handle::of(root, &config::Config::default(), declarations);
+        handle.sample();
+        handle
     }
 
     fn source(handle: &Handle, name: &str) -> SourceHealth {
@@ -348,7 +357,7 @@ mod tests {
     #[tokio::test]
     async fn a_sampler_that_hangs_costs_its_own_families_only_and_comes_back() {
         let handle = handle(const { &[&HANGS, &STEADY] });
-        sampling::start(&handle.0).unwrap();
+        handle.start().unwrap();
         tokio::spawn(handle.clone().monitor());
         let deadline = Instant::now() + Duration::from_secs(20);
         let wait_for = async |what: &dyn Fn() -> bool| {
@@ -371,7 +380,7 @@ mod tests {
     #[tokio::test]
     async fn scrapes_that_come_together_share_one_pass() {
         let handle = handle(const { &[&STEADY] });
-        sampling::start(&handle.0).unwrap();
+        handle.start().unwrap();
         let scrape = || handle.snapshot(Duration::from_millis(200), Duration::from_secs(5));
         tokio::time::sleep(Duration::from_millis(250)).await;
         let before = handle.0.passes.load(Ordering::Relaxed);

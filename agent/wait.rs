@@ -43,9 +43,21 @@ pub enum WaitError {
     /// The page is not served in plain text.
     #[error("cannot wait for {0}: it is served over TLS only")]
     Tls(Listen),
+    /// The system gives no event queue.
+    #[error("cannot wait: {0}")]
+    System(#[from] std::io::Error),
     /// The configuration has no address.
     #[error("http.listen has no address to ask")]
     NoAddress,
+}
+
+/// [`ready`], on this thread.
+///
+/// # Errors
+/// As [`ready`], and when the system gives no event queue.
+pub fn until_ready(http: &Http, timeout: Duration) -> Result<(), WaitError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(ready(http, timeout))
 }
 
 /// Waits until the agent on the first address of `http` says that it is ready.

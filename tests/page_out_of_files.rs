@@ -7,11 +7,12 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
+use vigie::config::Listen;
 use vigie::page::Lookout;
-use vigie::page::listener::Listen;
+use vigie::page::listener::Listener;
 use vigie::page::server::{Options, Server};
 use vigie::snapshot::Snapshot;
 use vigie::supervisor::Health;
@@ -20,7 +21,7 @@ struct Nothing;
 
 impl Lookout for Nothing {
     async fn snapshot(&self, _: Duration, _: Duration) -> Arc<Snapshot> {
-        Arc::new(Snapshot { readings: Vec::new(), taken: SystemTime::now() })
+        Arc::new(Snapshot { readings: Vec::new(), at: Instant::now(), taken: SystemTime::now() })
     }
 
     fn health(&self) -> Health {
@@ -30,16 +31,16 @@ impl Lookout for Nothing {
 
 #[test]
 fn running_out_of_files_neither_ends_nor_spins_the_server() {
-    let server = Server::bind(Options {
-        listen: vec![Listen::Tcp("127.0.0.1:0".parse().unwrap())],
+    let listener = Listener::bind(&Listen::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
+    let Some(Listen::Tcp(address)) = listener.address() else { panic!("no address") };
+    let options = Options {
         max_age: Duration::from_secs(1),
         deadline: Duration::from_secs(1),
         max_connections: 8,
         tls: None,
         users: BTreeMap::new(),
-    });
-    let server = server.unwrap();
-    let Some(Listen::Tcp(address)) = server.addresses().into_iter().next() else { return };
+    };
+    let server = Server::over(vec![listener], options);
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(server.serve(Nothing, std::future::pending()))

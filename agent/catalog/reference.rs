@@ -1,6 +1,9 @@
 //! The reference of every metric, in Markdown: what `vigie metrics` prints and `docs/metrics.md` holds.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+
+use serde::Serialize;
 
 use super::{Kind, Label, Metric, Otel, PageType, supervised};
 use crate::samplers;
@@ -16,13 +19,78 @@ field. `—` means that this side has no such metric. Over OTLP a *sum* of a cou
 /// One table a source.
 pub fn reference_markdown() -> String {
     let mut page = HEAD.to_owned();
-    let mut sources: Vec<_> = samplers::ALL.iter().map(|source| (source.name, source.metrics)).collect();
-    sources.sort_by_key(|(name, _)| *name);
-    sources.push(("vigie itself", supervised()));
-    for (name, metrics) in sources {
+    for (name, metrics) in sources() {
         table(&mut page, name, metrics);
     }
     page
+}
+
+/// The same as one JSON document: a list of metrics, each with its source.
+///
+/// # Errors
+/// Never in practice: what is written are texts.
+pub fn reference_json() -> Result<String, serde_json::Error> {
+    let entries =
+        sources().into_iter().flat_map(|(source, metrics)| metrics.iter().map(move |metric| Entry::of(source, metric)));
+    serde_json::to_string_pretty(&entries.collect::<Vec<_>>()).map(|json| json + "\n")
+}
+
+fn sources() -> Vec<(&'static str, &'static [&'static Metric])> {
+    let mut sources: Vec<_> = samplers::ALL.iter().map(|source| (source.name, source.metrics)).collect();
+    sources.sort_by_key(|(name, _)| *name);
+    sources.push(("vigie itself", supervised()));
+    sources
+}
+
+/// A metric as programs read it; a side that has no such metric is missing.
+#[derive(Serialize)]
+struct Entry {
+    source: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prometheus: Option<PrometheusEntry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opentelemetry: Option<OtelEntry>,
+    help: &'static str,
+}
+
+#[derive(Serialize)]
+struct PrometheusEntry {
+    name: &'static str,
+    r#type: &'static str,
+    labels: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct OtelEntry {
+    name: &'static str,
+    instrument: &'static str,
+    unit: &'static str,
+    fixed: BTreeMap<&'static str, &'static str>,
+    attributes: Vec<&'static str>,
+}
+
+impl Entry {
+    fn of(source: &'static str, metric: &'static Metric) -> Entry {
+        let labels = || metric.labels.iter();
+        let prometheus = || PrometheusEntry {
+            name: &metric.name,
+            r#type: page_type(metric),
+            labels: labels().map(|label| label.name).collect(),
+        };
+        let opentelemetry = |otel: &Otel| OtelEntry {
+            name: otel.name,
+            instrument: instrument(metric, otel),
+            unit: otel.unit.unwrap_or(metric.unit).ucum(),
+            fixed: otel.fixed.iter().copied().collect(),
+            attributes: labels().map(|label| label.otel).filter(|key| !key.is_empty()).collect(),
+        };
+        Entry {
+            source,
+            prometheus: metric.on_page.then(prometheus),
+            opentelemetry: metric.otel.as_ref().map(opentelemetry),
+            help: &metric.help,
+        }
+    }
 }
 
 fn table(page: &mut String, source: &str, metrics: &[&Metric]) {
@@ -55,15 +123,18 @@ fn page_type(metric: &Metric) -> &'static str {
     }
 }
 
-fn told_otel(metric: &Metric, otel: &Otel) -> String {
-    let instrument = match metric.kind {
+fn instrument(metric: &Metric, otel: &Otel) -> &'static str {
+    match metric.kind {
         Kind::Counter => "sum",
         Kind::Gauge if otel.up_down => "up-down sum",
         Kind::Gauge => "gauge",
         Kind::Histogram => "histogram",
         Kind::Summary => "summary",
-    };
-    let mut told = format!("{} {instrument}", code(otel.name));
+    }
+}
+
+fn told_otel(metric: &Metric, otel: &Otel) -> String {
+    let mut told = format!("{} {}", code(otel.name), instrument(metric, otel));
     if let Some(unit) = otel.unit {
         let _ = write!(told, " in {}", code(unit.ucum()));
     }

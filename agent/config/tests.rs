@@ -201,6 +201,30 @@ vigie.toml:14:10: `log.format`: expected a string, found true
 }
 
 #[test]
+fn a_bad_pattern_of_a_sampler_is_told_with_its_place() {
+    let told = refused("[samplers.vmstat]\nfields = '('\nfeilds = 'x'\n[samplers.loadavg]\nx = 1\n");
+    assert_told(
+        &told,
+        "
+vigie.toml:2:10: `samplers.vmstat.fields`: found open group without closing ')'
+  |
+2 | fields = '('
+  |          ^^^
+
+vigie.toml:3:1: unknown key `feilds` in [samplers.vmstat]
+  |
+3 | feilds = …
+  | ^^^^^^ did you mean `fields`?
+
+vigie.toml:4:11: unknown key `loadavg` in [samplers]
+  |
+4 | [samplers.loadavg]
+  |           ^^^^^^^ the sampler `loadavg` has no options
+",
+    );
+}
+
+#[test]
 fn addresses_that_exclude_each_other_are_told() {
     assert_told(
         &refused("[http]\nlisten = [':9844', '[::]:9844', '127.0.0.1:9844']\n"),

@@ -1,31 +1,13 @@
 //! Where the page listens: TCP addresses and unix sockets.
 
-use std::fmt;
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::tls::TlsError;
-
-/// An address to listen on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listen {
-    /// A TCP address; port 0 is any free one.
-    Tcp(SocketAddr),
-    /// The path of a unix socket.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Listen::Tcp(address) => write!(formatter, "{address}"),
-            Listen::Unix(path) => write!(formatter, "unix:{}", path.display()),
-        }
-    }
-}
+use crate::config::Listen;
 
 /// Why the page cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -47,9 +29,6 @@ pub enum BindError {
         "cannot listen on {0}: permission denied; choose a port above 1023, or a folder that this user may write to"
     )]
     Denied(Listen),
-    /// What TLS needs is not there, or is something else.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
     /// Anything else that the kernel says.
     #[error("cannot listen on {address}: {source}")]
     Other {
@@ -66,7 +45,7 @@ pub enum Listener {
     /// TCP.
     Tcp(std::net::TcpListener),
     /// A unix socket, and its file if that is ours to remove.
-    Unix(UnixListener, Option<SocketFile>),
+    Unix(UnixListener, Option<Arc<SocketFile>>),
 }
 
 /// The file of a unix socket that we bound: gone with us.
@@ -89,7 +68,7 @@ impl Listener {
             Listen::Tcp(address) => std::net::TcpListener::bind(address).map(Listener::Tcp),
             Listen::Unix(path) => {
                 remove_stale(path)?;
-                let file = || Some(SocketFile(path.clone()));
+                let file = || Some(Arc::new(SocketFile(path.clone())));
                 UnixListener::bind(path).map(|listener| Listener::Unix(listener, file()))
             }
         };
@@ -100,6 +79,17 @@ impl Listener {
             (ErrorKind::PermissionDenied, listen) => BindError::Denied(listen.clone()),
             (_, listen) => BindError::Other { address: listen.clone(), source },
         })
+    }
+
+    /// The same socket once more; its file goes with the last of them.
+    ///
+    /// # Errors
+    /// When this process has no file descriptor left.
+    pub fn another(&self) -> Result<Listener, Error> {
+        match self {
+            Listener::Tcp(listener) => listener.try_clone().map(Listener::Tcp),
+            Listener::Unix(listener, file) => Ok(Listener::Unix(listener.try_clone()?, file.clone())),
+        }
     }
 
     fn nonblocking(self) -> Result<Listener, Error> {

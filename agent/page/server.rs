@@ -14,27 +14,71 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::listener::{BindError, Listen, Listener};
+use super::listener::Listener;
 use super::patience::{Patience, patient};
-use super::tls::{self, Tls};
-use super::users::{Hash, Users};
+use super::tls::{Tls, TlsError};
+use super::users::{Hash, NoHash, Users};
 use super::{Lookout, Page};
+use crate::config::{self, Secret, SecretError};
 
-/// How the page is served.
+/// How the page is served, with everything read that the configuration names.
 #[derive(Clone)]
 pub struct Options {
-    /// Where to listen.
-    pub listen: Vec<Listen>,
     /// How old a page may be before it is sampled anew.
     pub max_age: Duration,
     /// How long a scrape waits for that.
     pub deadline: Duration,
     /// How many connections are served at a time.
     pub max_connections: usize,
-    /// The files of TLS, for the TCP addresses; who may open a unix socket is said by its file.
-    pub tls: Option<tls::Files>,
+    /// TLS, for the TCP addresses; who may open a unix socket is said by its file.
+    pub tls: Option<Arc<Tls>>,
     /// Who may read the page; everybody, where nobody is named.
     pub users: BTreeMap<String, Hash>,
+}
+
+/// Why the page cannot be served as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum OptionsError {
+    /// A file of TLS is not what it should be.
+    #[error("http.tls: {0}")]
+    Tls(#[from] TlsError),
+    /// The hash of a user cannot be had.
+    #[error("http.users.{user}: {source}")]
+    Secret {
+        /// Whose.
+        user: String,
+        /// Why.
+        source: SecretError,
+    },
+    /// What stands for the hash of a user is none.
+    #[error("http.users.{user}: {source}")]
+    Hash {
+        /// Whose.
+        user: String,
+        /// What it should be.
+        source: NoHash,
+    },
+}
+
+impl Options {
+    /// Reads the files of TLS and the hashes of the users.
+    ///
+    /// # Errors
+    /// When one of them is missing, or holds something else.
+    pub fn of(http: &config::Http) -> Result<Options, OptionsError> {
+        let hash = |(user, secret): (&String, &Secret)| {
+            let revealed = secret.load().map_err(|source| OptionsError::Secret { user: user.clone(), source })?;
+            let hash = revealed.expose().parse().map_err(|source| OptionsError::Hash { user: user.clone(), source })?;
+            Ok((user.clone(), hash))
+        };
+        Ok(Options {
+            max_age: http.max_age,
+            deadline: http.deadline,
+            max_connections: http.max_connections,
+            tls: http.tls.clone().map(Tls::load).transpose()?.map(Arc::new),
+            users: http.users.iter().map(hash).collect::<Result<_, OptionsError>>()?,
+        })
+    }
 }
 
 /// How long requests in flight may take once we were told to stop.
@@ -46,32 +90,16 @@ const MAX_HEAD: usize = 16 * 1024;
 /// How many connections over the bound are told so at a time; more are dropped without a word.
 const REFUSALS: usize = 16;
 
-/// A server that is bound and not yet serving.
+/// A server that is not serving yet.
 pub struct Server {
     listeners: Vec<Listener>,
-    tls: Option<Arc<Tls>>,
     options: Options,
 }
 
 impl Server {
-    /// Binds every address and reads every file, so that one that is taken or wrong fails before anything starts.
-    ///
-    /// # Errors
-    /// When an address cannot be had, or a file of TLS is not what it should be.
-    pub fn bind(options: Options) -> Result<Server, BindError> {
-        let tls = options.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
-        let listeners = options.listen.iter().map(Listener::bind).collect::<Result<_, _>>()?;
-        Ok(Server { listeners, tls, options })
-    }
-
-    /// Serves also on sockets that somebody else bound.
-    pub fn adopt(&mut self, listeners: impl IntoIterator<Item = Listener>) {
-        self.listeners.extend(listeners);
-    }
-
-    /// Where it really listens.
-    pub fn addresses(&self) -> Vec<Listen> {
-        self.listeners.iter().filter_map(Listener::address).collect()
+    /// A server on sockets that are bound.
+    pub fn over(listeners: Vec<Listener>, options: Options) -> Server {
+        Server { listeners, options }
     }
 
     /// Serves until `shutdown`, then finishes what is in flight: in less than a second, whatever clients do.
@@ -79,7 +107,7 @@ impl Server {
     /// # Errors
     /// When a socket cannot be handed to the event loop.
     pub async fn serve<L: Lookout>(self, lookout: L, shutdown: impl Future<Output = ()>) -> Result<(), std::io::Error> {
-        let Options { max_age, deadline, max_connections, users, .. } = self.options;
+        let Options { max_age, deadline, max_connections, tls, users } = self.options;
         let bound = u32::try_from(max_connections).unwrap_or(u32::MAX).clamp(1, 65_536);
         let (stop, stopping) = watch::channel(());
         let service = Service {
@@ -94,13 +122,13 @@ impl Server {
             match listener {
                 Listener::Tcp(listener) => {
                     let listener = TcpListener::from_std(listener)?;
-                    let tls = self.tls.clone();
+                    let tls = tls.clone();
                     accepting.spawn(async move { service.accept(|| accept_tcp(&listener), tls).await });
                 }
                 Listener::Unix(listener, file) => {
                     let listener = UnixListener::from_std(listener)?;
                     accepting.spawn(async move {
-                        let _removed_at_the_end = file;
+                        let _removed_with_the_last = file;
                         service.accept(|| async { Ok(listener.accept().await?.0) }, None).await;
                     });
                 }

@@ -11,16 +11,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
 
-/// The PEM files of TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Files {
-    /// The server's certificate and those between it and the root.
-    pub cert: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
-    /// Who signs the certificates of clients; with it, a client without one is sent away.
-    pub client_ca: Option<PathBuf>,
-}
+use crate::config;
 
 /// What is wrong with a file of TLS.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +71,7 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// TLS as the files have it now.
 pub struct Tls {
-    files: Files,
+    files: config::Tls,
     current: Mutex<Current>,
 }
 
@@ -97,7 +88,7 @@ impl Tls {
     ///
     /// # Errors
     /// When one of them is missing, or holds something else.
-    pub fn load(files: Files) -> Result<Tls, TlsError> {
+    pub fn load(files: config::Tls) -> Result<Tls, TlsError> {
         let stamps = files.stamps();
         let config = Arc::new(files.config()?);
         Ok(Tls { files, current: Mutex::new(Current { config, stamps, looked: Instant::now() }) })
@@ -129,7 +120,7 @@ impl Tls {
     }
 }
 
-impl Files {
+impl config::Tls {
     fn stamps(&self) -> Stamps {
         let stamp = |path: &PathBuf| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
         [stamp(&self.cert), stamp(&self.key), self.client_ca.as_ref().and_then(stamp)]

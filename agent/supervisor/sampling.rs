@@ -64,6 +64,9 @@ fn next_round(shared: &Shared, epoch: u64) -> Option<Round> {
         }
         let now = Instant::now();
         let last_full = *shared.full_pass.borrow();
+        if last_full.is_none() {
+            return Some(Round { tiers: vec![Tier::Fast, Tier::Standard, Tier::Slow], full: true });
+        }
         if let Some(wanted) = orders.wanted.take()
             && last_full.is_none_or(|last| last < wanted)
         {

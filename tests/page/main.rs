@@ -16,7 +16,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use vigie::catalog::{Metric, Unit};
-use vigie::page::listener::Listen;
+use vigie::config::Listen;
+use vigie::page::listener::Listener;
 use vigie::page::server::{Options, Server};
 use vigie::page::{Lookout, ROUTES};
 use vigie::snapshot::{Labels, Reading, Snapshot};
@@ -63,7 +64,6 @@ impl Lookout for Stub {
 
 fn options() -> Options {
     Options {
-        listen: vec![Listen::Tcp("127.0.0.1:0".parse().unwrap())],
         max_age: Duration::from_secs(1),
         deadline: Duration::from_millis(250),
         max_connections: 8,
@@ -81,9 +81,14 @@ struct Running {
 
 impl Running {
     fn start(stub: Stub, options: Options) -> Running {
+        Running::on(&Listen::Tcp("127.0.0.1:0".parse().unwrap()), stub, options)
+    }
+
+    fn on(listen: &Listen, stub: Stub, options: Options) -> Running {
         let (stop, stopped) = tokio::sync::oneshot::channel();
-        let server = Server::bind(options).unwrap();
-        let addresses = server.addresses();
+        let listener = Listener::bind(listen).unwrap();
+        let addresses = listener.address().into_iter().collect();
+        let server = Server::over(vec![listener], options);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let stopped = async { stopped.await.unwrap_or_default() };
@@ -342,7 +347,7 @@ fn a_request_that_never_ends_does_not_hold_up_the_end() {
 #[test]
 fn a_unix_socket_serves_the_same_and_is_gone_at_the_end() {
     let path = std::env::temp_dir().join(format!("vigie-page-{}.sock", std::process::id()));
-    let mut server = Running::start(Stub::default(), Options { listen: vec![Listen::Unix(path.clone())], ..options() });
+    let mut server = Running::on(&Listen::Unix(path.clone()), Stub::default(), options());
     assert_eq!(server.addresses, [Listen::Unix(path.clone())]);
     let mut stream = UnixStream::connect(&path).unwrap();
     stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();

@@ -10,8 +10,8 @@ use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use vigie::page::server::{Options, Server};
-use vigie::page::tls::Files;
+use vigie::page::server::Options;
+use vigie::page::tls::{Tls, TlsError};
 
 use super::{Answer, Running, Stub, options};
 
@@ -47,12 +47,16 @@ impl Papers {
         std::fs::write(self.path(name), text).unwrap();
     }
 
-    fn files(&self, cert: &str, key: &str, client_ca: Option<&str>) -> Files {
-        Files { cert: self.path(cert), key: self.path(key), client_ca: client_ca.map(|name| self.path(name)) }
+    fn tls(&self, cert: &str, key: &str, client_ca: Option<&str>) -> Result<Tls, TlsError> {
+        Tls::load(config::Tls {
+            cert: self.path(cert),
+            key: self.path(key),
+            client_ca: client_ca.map(|name| self.path(name)),
+        })
     }
 
     fn refusal(&self, cert: &str, key: &str) -> String {
-        let error = Server::bind(Options { tls: Some(self.files(cert, key, None)), ..options() }).err().unwrap();
+        let error = self.tls(cert, key, None).err().unwrap();
         error.to_string().replace(&format!("{}/", self.folder.display()), "")
     }
 
@@ -95,7 +99,7 @@ fn scrape(server: &Running, client: ClientConfig) -> std::io::Result<u16> {
 #[test]
 fn the_page_is_served_over_tls_and_to_nobody_without() {
     let papers = Papers::new("serve");
-    let tls = Some(papers.files("server.pem", "server.key", None));
+    let tls = Some(Arc::new(papers.tls("server.pem", "server.key", None).unwrap()));
     let server = Running::start(Stub::default(), Options { tls, ..options() });
     assert_eq!(scrape(&server, papers.client(None)).unwrap(), 200);
     let mut plain = TcpStream::connect(server.address()).unwrap();
@@ -110,7 +114,7 @@ fn the_page_is_served_over_tls_and_to_nobody_without() {
 fn a_client_without_its_certificate_is_sent_away() {
     let papers = Papers::new("client");
     let strangers = Papers::new("stranger");
-    let tls = Some(papers.files("server.pem", "server.key", Some("ca.pem")));
+    let tls = Some(Arc::new(papers.tls("server.pem", "server.key", Some("ca.pem")).unwrap()));
     let server = Running::start(Stub::default(), Options { tls, ..options() });
     assert_eq!(scrape(&server, papers.client(Some("client"))).unwrap(), 200);
     assert!(scrape(&server, papers.client(None)).is_err());

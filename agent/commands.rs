@@ -1,0 +1,101 @@
+//! The commands that do one thing and end.
+
+use std::io::{Write, stdout};
+use std::path::Path;
+
+use anyhow::bail;
+
+use crate::capture::capture as save;
+use crate::catalog;
+use crate::cli::{Cli, PageFormat, ReferenceFormat};
+use crate::config::Config;
+use crate::page::listener::Listener;
+use crate::page::prometheus::{Format, render};
+use crate::page::server::Options;
+use crate::samplers::{self, root::Record, root::Root};
+use crate::supervisor::Handle;
+
+/// Prints the version, and what it was built for.
+///
+/// # Errors
+/// When standard output is closed.
+pub fn version() -> anyhow::Result<()> {
+    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    Ok(writeln!(stdout(), "vigie {} {os} {arch}", env!("CARGO_PKG_VERSION"))?)
+}
+
+/// Prints the reference of every metric.
+///
+/// # Errors
+/// When standard output is closed.
+pub fn metrics(format: ReferenceFormat) -> anyhow::Result<()> {
+    let reference = match format {
+        ReferenceFormat::Markdown => catalog::reference_markdown(),
+        ReferenceFormat::Json => catalog::reference_json()?,
+    };
+    Ok(write!(stdout(), "{reference}")?)
+}
+
+/// Samples once and prints the page.
+///
+/// # Errors
+/// When the host cannot be read at all, or standard output is closed.
+pub fn sample(config: &Config, format: PageFormat) -> anyhow::Result<()> {
+    let handle = Handle::open(config)?;
+    handle.sample();
+    let format = match format {
+        PageFormat::Prometheus => Format::Text,
+        PageFormat::OpenMetrics => Format::OpenMetrics,
+    };
+    let mut page = Vec::new();
+    render(&handle.newest(), format, &mut page);
+    Ok(stdout().write_all(&page)?)
+}
+
+/// Samples once and saves what was read.
+///
+/// # Errors
+/// When the host cannot be read at all, or the folder is not empty or cannot be written.
+pub fn capture(config: &Config, directory: &Path) -> anyhow::Result<()> {
+    let record = Record::default();
+    let paths = &config.paths;
+    let root = Root::open(&paths.proc, &paths.sys, &paths.root)?.recording(&record);
+    let handle = Handle::of(root, config, samplers::ALL);
+    handle.sample();
+    let captured = save(&record, handle.root(), directory)?;
+    let mut out = stdout();
+    writeln!(out, "{} files of this host are in {}", captured.files, directory.display())?;
+    writeln!(out, "Addresses, serial numbers and host names are replaced; README.txt there says how.")?;
+    for path in &captured.left_out {
+        writeln!(out, "left out, as nobody can tell what it holds: {}", path.display())?;
+    }
+    Ok(())
+}
+
+/// Says that the configuration is good (a bad one did not come this far), and with `connect` tries the addresses.
+///
+/// # Errors
+/// When a file that the configuration names cannot be used, or an address cannot be had.
+pub fn check(cli: &Cli, config: &Config, connect: bool) -> anyhow::Result<()> {
+    let mut out = stdout();
+    let source = cli.config_file().map_or("built-in defaults".to_owned(), |file| file.display().to_string());
+    writeln!(out, "configuration: {source}, {} --set", cli.set.len())?;
+    Options::of(&config.http)?;
+    let disabled = config.samplers.disabled.len();
+    writeln!(out, "samplers: {} of {}", samplers::ALL.len() - disabled, samplers::ALL.len())?;
+    let mut taken = 0;
+    for listen in &config.http.listen {
+        match connect.then(|| Listener::bind(listen)) {
+            None => writeln!(out, "address: {listen}")?,
+            Some(Ok(_)) => writeln!(out, "address: {listen} is free")?,
+            Some(Err(error)) => {
+                taken += 1;
+                writeln!(out, "address: {error}")?;
+            }
+        }
+    }
+    if taken > 0 {
+        bail!("{taken} of {} addresses cannot be had", config.http.listen.len());
+    }
+    Ok(writeln!(out, "good")?)
+}

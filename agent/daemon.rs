@@ -1,0 +1,203 @@
+//! `vigie run`: configuration → sockets → supervisor → page, until a signal says otherwise.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::cli::Cli;
+use crate::config::{self, Config};
+use crate::inventory::Inventory;
+use crate::log::{self, LogHandle};
+use crate::page::Lookout;
+use crate::page::listener::{BindError, Listener};
+use crate::page::server::{Options, OptionsError, Server};
+use crate::samplers::SampleError;
+use crate::snapshot::Snapshot;
+use crate::supervisor::{Handle, Health};
+use crate::systemd;
+
+/// How long the first pass may take before vigie serves without it.
+const FIRST_PASS: Duration = Duration::from_secs(5);
+
+/// Why vigie does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The page cannot be served as configured.
+    #[error(transparent)]
+    Page(#[from] OptionsError),
+    /// An address cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The host cannot be read.
+    #[error(transparent)]
+    Host(#[from] SampleError),
+    /// The system gives no thread, signal or event queue.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it cannot start.
+pub fn run(cli: &Cli, config: Config) -> Result<(), RunError> {
+    let log = log::start(&config.log);
+    // One thread for the network: the kernel has its own. The others only check passwords and resolve names.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
+    runtime.block_on(async {
+        let signals = Signals::install()?;
+        Daemon::start(cli, config, log).await?.until(signals).await;
+        Ok(())
+    })
+}
+
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn install() -> io::Result<Signals> {
+        Ok(Signals {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
+struct Daemon<'a> {
+    cli: &'a Cli,
+    config: Config,
+    log: LogHandle,
+    handle: Handle,
+    listeners: Vec<Listener>,
+    serving: Serving,
+}
+
+/// A server at work, with what stops it.
+struct Serving {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Daemon<'_> {
+    async fn start(cli: &Cli, config: Config, log: LogHandle) -> Result<Daemon<'_>, RunError> {
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), host = %Inventory::take(), "starting");
+        let listeners = listeners(&config.http, &[])?;
+        let server = Server::over(clones(&listeners)?, Options::of(&config.http)?);
+        let handle = Handle::open(&config)?;
+        handle.start()?;
+        tokio::spawn(handle.clone().monitor());
+        if tokio::time::timeout(FIRST_PASS, handle.first_pass()).await.is_err() {
+            tracing::warn!("the first sampling pass takes long; serving without it");
+        }
+        let serving = Serving::start(server, handle.clone());
+        for listener in &listeners {
+            tracing::info!(address = listener.address().map(|address| address.to_string()), "serving /metrics");
+        }
+        systemd::ready("watching this host");
+        Ok(Daemon { cli, config, log, handle, listeners, serving })
+    }
+
+    async fn until(mut self, mut signals: Signals) {
+        loop {
+            tokio::select! {
+                _ = signals.hangup.recv() => self.reload().await,
+                _ = signals.terminate.recv() => break,
+                _ = signals.interrupt.recv() => break,
+            }
+        }
+        tracing::info!("ending");
+        systemd::stopping();
+        self.handle.stop();
+        self.serving.end().await;
+    }
+
+    /// Takes the configuration over as it is now, whole, or keeps the one in force and says why.
+    async fn reload(&mut self) {
+        systemd::reloading();
+        match self.replace().await {
+            Ok(()) => tracing::info!("the new configuration is in force"),
+            Err(reason) => {
+                tracing::error!(%reason, "the new configuration is refused, the old one stays in force");
+                self.handle.reload_refused();
+            }
+        }
+        systemd::ready("watching this host");
+    }
+
+    async fn replace(&mut self) -> Result<(), String> {
+        let config = self.cli.load().map_err(|errors| errors.briefly().collect::<Vec<_>>().join("; "))?;
+        if config.paths != self.config.paths {
+            return Err("[paths] cannot change while vigie runs; restart it".to_owned());
+        }
+        if config.http != self.config.http {
+            self.replace_server(&config).await.map_err(|error| error.to_string())?;
+        }
+        self.log.set(&config.log);
+        self.handle.reload(&config);
+        self.config = config;
+        Ok(())
+    }
+
+    /// Starts a server as newly configured over the sockets that stay and those that come, then ends the old one: no
+    /// connection is refused in between.
+    async fn replace_server(&mut self, config: &Config) -> Result<(), RunError> {
+        let new = listeners(&config.http, &self.listeners)?;
+        let server = Server::over(clones(&new)?, Options::of(&config.http)?);
+        let old = std::mem::replace(&mut self.serving, Serving::start(server, self.handle.clone()));
+        self.listeners = new;
+        tokio::spawn(old.end());
+        Ok(())
+    }
+}
+
+impl Serving {
+    fn start(server: Server, handle: Handle) -> Serving {
+        let (stop, mut stopped) = watch::channel(false);
+        let task = tokio::spawn(async move {
+            // It fails when the sender is gone, which is a reason to stop too.
+            let shutdown = async move { drop(stopped.wait_for(|stop| *stop).await) };
+            if let Err(error) = server.serve(handle, shutdown).await {
+                tracing::error!(%error, "the page is not served any more");
+            }
+        });
+        Serving { stop, task }
+    }
+
+    async fn end(self) {
+        self.stop.send_replace(true);
+        // It fails when the server panicked, which the log has told.
+        let _ = self.task.await;
+    }
+}
+
+/// The sockets that the configuration asks for: those of `bound` that are among them, and new ones.
+fn listeners(http: &config::Http, bound: &[Listener]) -> Result<Vec<Listener>, RunError> {
+    let listener = |wanted: &config::Listen| match bound.iter().find(|bound| bound.address().as_ref() == Some(wanted)) {
+        Some(bound) => Ok(bound.another()?),
+        None => Ok(Listener::bind(wanted)?),
+    };
+    http.listen.iter().map(listener).collect()
+}
+
+fn clones(listeners: &[Listener]) -> io::Result<Vec<Listener>> {
+    listeners.iter().map(Listener::another).collect()
+}
+
+impl Lookout for Handle {
+    fn snapshot(&self, max_age: Duration, deadline: Duration) -> impl Future<Output = Arc<Snapshot>> + Send {
+        Handle::snapshot(self, max_age, deadline)
+    }
+
+    fn health(&self) -> Health {
+        Handle::health(self)
+    }
+}
