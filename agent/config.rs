@@ -1,13 +1,12 @@
 //! The configuration: what was written, checked as a whole, with everything that is wrong told at once.
 
+use serde::Deserialize;
+
+use crate::samplers::{disk, interfaces, netstat, textfile};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use serde::Deserialize;
-
-use crate::samplers::{disk, interfaces, netstat, textfile};
 
 mod deserializer;
 mod listen;

@@ -32,6 +32,7 @@ pub mod pressure;
 pub mod root;
 pub mod schedstat;
 pub mod selinux;
+pub mod sockstat;
 pub mod softnet;
 pub mod stat;
 pub mod textfile;
@@ -99,6 +100,7 @@ pub static ALL: &[&Declaration] = &[
     &pressure::SAMPLER,
     &schedstat::SAMPLER,
     &selinux::SAMPLER,
+    &sockstat::SAMPLER,
     &softnet::SAMPLER,
     &stat::SAMPLER,
     &textfile::SAMPLER,
