@@ -40,6 +40,7 @@ pub mod time;
 pub mod timex;
 #[cfg(test)]
 mod trial;
+pub mod udp_queues;
 pub mod uname;
 pub mod vmstat;
 
@@ -106,6 +107,7 @@ pub static ALL: &[&Declaration] = &[
     &textfile::SAMPLER,
     &time::SAMPLER,
     &timex::SAMPLER,
+    &udp_queues::SAMPLER,
     &uname::SAMPLER,
     &vmstat::SAMPLER,
 ];
