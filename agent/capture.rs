@@ -153,7 +153,7 @@ fn readme(captured: &Captured) -> String {
          and all counters. No command line and no environment of any process was read.\n\n",
     );
     if !captured.left_out.is_empty() {
-        text.push_str("What was read and is left out, because it can hold anything:\n");
+        text.push_str("What was read and is left out, because it names the machine or can hold anything:\n");
         for path in &captured.left_out {
             text.push_str(&format!("- {}\n", path.display()));
         }

@@ -1,11 +1,12 @@
 //! What a capture must not tell: addresses, serial numbers, host names, secrets in mount options.
 
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
-use std::sync::LazyLock;
 
-use regex_lite::{Captures, Regex};
+use regex_lite::Regex;
+
+use pseudonyms::Pseudonyms;
+
+mod pseudonyms;
 
 /// What every captured host is called.
 pub(super) const HOSTNAME: &str = "captured-host";
@@ -87,26 +88,17 @@ const UNIQUE_ATTRIBUTES: &[&str] = &[
 /// Filesystems that a server gives, by type; their sources name it.
 const NETWORK_TYPES: &[&str] = &["9p", "afs", "ceph", "cifs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"];
 
-static HARDWARE: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"\b[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5,19}\b").ok());
-static UUID: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"\b[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\b").ok());
-static DOTTED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b\d{1,3}(\.\d{1,3}){3}\b").ok());
-static SOCKET: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"\b([0-9A-F]{32}|[0-9A-F]{8}):([0-9A-F]{4})\b").ok());
-
-/// Gives pseudonyms: the same thing gets the same one wherever it stands.
+/// Scrubs one host.
 pub(super) struct Scrubber {
     nodename: Option<Regex>,
-    known: BTreeMap<(&'static str, String), String>,
-    counts: BTreeMap<&'static str, u32>,
+    pseudonyms: Pseudonyms,
 }
 
 impl Scrubber {
     pub(super) fn new(nodename: &str) -> Scrubber {
         let telling = nodename.len() > 1 && !NO_NAMES.contains(&nodename);
         let pattern = telling.then(|| Regex::new(&format!(r"\b{}\b", regex_lite::escape(nodename))).ok()).flatten();
-        Scrubber { nodename: pattern, known: BTreeMap::new(), counts: BTreeMap::new() }
+        Scrubber { nodename: pattern, pseudonyms: Pseudonyms::default() }
     }
 
     /// What may be told of a file, nothing where that is unknown. `path` is below the captured folder.
@@ -127,8 +119,8 @@ impl Scrubber {
             "ifalias" => "captured alias\n".to_owned(),
             "domainname" if below("proc/sys/kernel") => format!("{DOMAIN}\n"),
             "hostname" if below("proc/sys/kernel") => format!("{HOSTNAME}\n"),
-            _ if below("sys") && UNIQUE_ATTRIBUTES.contains(&name) => self.attribute(&text),
-            _ if below("proc/net") || below("proc/self/net") => self.sockets(&text),
+            _ if below("sys") && UNIQUE_ATTRIBUTES.contains(&name) => self.pseudonyms.attribute(&text),
+            _ if below("proc/net") || below("proc/self/net") => self.pseudonyms.sockets(&text),
             _ => text.into_owned(),
         };
         Some(self.everywhere(&text).into_bytes())
@@ -138,101 +130,12 @@ impl Scrubber {
         self.everywhere(path)
     }
 
-    /// What no file may tell: hardware addresses, UUIDs, IPv4 addresses, the hostname.
+    /// What no file may tell.
     fn everywhere(&mut self, text: &str) -> String {
-        let text = replace(&HARDWARE, text, |found| self.hardware(found));
-        let text = replace(&UUID, &text, |found| {
-            self.pseudonym("uuid", found, |number| format!("00000000-0000-4000-8000-{number:012x}"))
-        });
-        let text = replace(&DOTTED, &text, |found| match found.parse() {
-            Ok(address) => self.ipv4(address).to_string(),
-            Err(_) => found.to_owned(),
-        });
+        let text = self.pseudonyms.of_addresses(text);
         match &self.nodename {
             Some(nodename) => nodename.replace_all(&text, HOSTNAME).into_owned(),
             None => text,
-        }
-    }
-
-    /// The how-manieth of its kind, counted from one.
-    fn number(&mut self, kind: &'static str) -> u32 {
-        let count = self.counts.entry(kind).or_default();
-        *count = count.saturating_add(1);
-        *count
-    }
-
-    fn pseudonym(&mut self, kind: &'static str, secret: &str, form: impl FnOnce(u32) -> String) -> String {
-        let key = (kind, secret.to_owned());
-        if let Some(known) = self.known.get(&key) {
-            return known.clone();
-        }
-        let pseudonym = form(self.number(kind));
-        self.known.insert(key, pseudonym.clone());
-        pseudonym
-    }
-
-    fn hardware(&mut self, address: &str) -> String {
-        let bytes = address.split(':').count();
-        let all = |byte: &str| address.split(':').all(|part| part.eq_ignore_ascii_case(byte));
-        if all("00") || all("ff") {
-            return address.to_owned();
-        }
-        self.pseudonym("hardware", &address.to_ascii_lowercase(), |number| {
-            let [_, a, b, c] = number.to_be_bytes();
-            format!("02{}:{a:02x}:{b:02x}:{c:02x}", ":00".repeat(bytes.saturating_sub(4)))
-        })
-    }
-
-    fn ipv4(&mut self, address: Ipv4Addr) -> Ipv4Addr {
-        if address.is_loopback() || address.is_unspecified() || address.is_broadcast() {
-            return address;
-        }
-        let pseudonym = self.pseudonym("ipv4", &address.to_string(), |number| {
-            let [_, _, high, low] = number.to_be_bytes();
-            Ipv4Addr::new(198, 18, high, low).to_string()
-        });
-        pseudonym.parse().unwrap_or(Ipv4Addr::UNSPECIFIED)
-    }
-
-    fn ipv6(&mut self, address: Ipv6Addr) -> Ipv6Addr {
-        if address.is_loopback() || address.is_unspecified() {
-            return address;
-        }
-        if let Some(address) = address.to_ipv4_mapped() {
-            return self.ipv4(address).to_ipv6_mapped();
-        }
-        let pseudonym = self.pseudonym("ipv6", &address.to_string(), |number| {
-            let [high, low] = [(number >> 16) as u16, number as u16];
-            Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, high, low).to_string()
-        });
-        pseudonym.parse().unwrap_or(Ipv6Addr::UNSPECIFIED)
-    }
-
-    /// `/proc/net/udp` and its like write an address as the words of the machine, in hexadecimal.
-    fn sockets(&mut self, text: &str) -> String {
-        replace(&SOCKET, text, |found| {
-            let (address, port) = found.split_once(':').unwrap_or((found, ""));
-            let mut bytes = Vec::with_capacity(16);
-            for start in (0..address.len()).step_by(8) {
-                let word = address.get(start..start + 8).and_then(|word| u32::from_str_radix(word, 16).ok());
-                bytes.extend(word.unwrap_or_default().to_ne_bytes());
-            }
-            let bytes: Vec<u8> = match (<[u8; 4]>::try_from(&*bytes), <[u8; 16]>::try_from(&*bytes)) {
-                (Ok(four), _) => self.ipv4(four.into()).octets().to_vec(),
-                (_, Ok(sixteen)) => self.ipv6(sixteen.into()).octets().to_vec(),
-                _ => bytes,
-            };
-            let word = |word: &[u8]| <[u8; 4]>::try_from(word).map(u32::from_ne_bytes).unwrap_or_default();
-            let hex: String = bytes.chunks(4).map(|chunk| format!("{:08X}", word(chunk))).collect();
-            format!("{hex}:{port}")
-        })
-    }
-
-    /// Letters and digits of a serial number say who made what when.
-    fn attribute(&mut self, text: &str) -> String {
-        match text.trim_ascii() {
-            "" => text.to_owned(),
-            secret => format!("{}\n", self.pseudonym("id", secret, |number| format!("captured-{number}"))),
         }
     }
 
@@ -243,7 +146,7 @@ impl Scrubber {
                 continue;
             };
             let told = if UDEV_SECRETS.contains(&key) {
-                self.attribute(value).trim_end().to_owned()
+                self.pseudonyms.attribute(value).trim_end().to_owned()
             } else if key == "ID_PATH" {
                 device_path(value)
             } else if UDEV_FACTS.contains(&key) {
@@ -276,7 +179,7 @@ impl Scrubber {
         }
         let kind = words.get(kind).cloned().unwrap_or_default();
         if let Some(word) = words.get_mut(source).filter(|source| names_a_server(&kind, source)) {
-            let told = self.pseudonym("mount", word, |number| format!("server:/export{number}"));
+            let told = self.pseudonyms.pseudonym("mount", word, |number| format!("server:/export{number}"));
             *word = if kind.starts_with("cifs") || kind.starts_with("smb") {
                 told.replace("server:", "//server")
             } else {
@@ -308,16 +211,6 @@ fn device_path(path: &str) -> String {
     }
 }
 
-fn replace(pattern: &Option<Regex>, text: &str, mut with: impl FnMut(&str) -> String) -> String {
-    match pattern {
-        Some(pattern) => pattern
-            .replace_all(text, |found: &Captures<'_>| with(found.get(0).map_or("", |whole| whole.as_str())))
-            .into_owned(),
-        // A pattern of ours that does not compile would let everything pass.
-        None => String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -337,19 +230,6 @@ mod tests {
         let infiniband = "80:00:02:08:fe:80:00:00:00:00:00:00:f4:52:14:03:00:7b:cb:a1\n";
         let expected = "02:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:01\n";
         assert_eq!(scrubbed("sys/class/net/ib0/address", infiniband), expected);
-    }
-
-    #[test]
-    fn sockets_keep_their_queues_and_ports() {
-        let udp = "  25: 0302010A:0035 00000000:0000 07 00000002:00000003 00:00000000 00000000 101 0 16342 2 0 0\n";
-        assert_eq!(scrubbed("proc/net/udp", udp), udp.replace("0302010A", "010012C6"));
-        let local = udp.replace("0302010A", "0100007F");
-        assert_eq!(scrubbed("proc/net/udp", &local), local);
-        let udp6 = "  25: 000080FE00000000FF005450B8CDABFE:0222 00000000000000000000000000000000:0000 07\n";
-        assert_eq!(
-            scrubbed("proc/net/udp6", udp6),
-            udp6.replace("000080FE00000000FF005450B8CDABFE", "B80D0120000000000000000001000000")
-        );
     }
 
     #[test]
