@@ -1,5 +1,8 @@
 //! What every declared metric keeps to: our own rules, node_exporter's names, OpenTelemetry's conventions.
 
+// Helpers of a test may panic as the test may.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

@@ -2,8 +2,8 @@
 //!
 //! `BLESS=1` writes the expected pages anew; read the difference before it is committed.
 
-// The test runs the real binary; vigie itself never runs another program.
-#![allow(clippy::disallowed_types)]
+// The test runs the real binary, which itself runs no other program; helpers may panic as a test may.
+#![allow(clippy::disallowed_types, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -92,9 +92,9 @@ fn what_is_shown_is_declared() {
             let (name, labels) = series(line).unwrap();
             let names: Vec<&str> = labels.iter().map(|(name, _)| *name).collect();
             let is = |metric: &&&Metric| types.get(name) == Some(&page_type(metric)) && is_called(&metric.name, name);
-            let metrics: Vec<_> = declared.iter().filter(is).collect();
-            let same = |metric: &&&Metric| metric.labels.iter().map(|label| label.name).eq(names.iter().copied());
-            if !metrics.iter().any(|metric| same(&metric)) && !LABELS_OF_THE_USER.contains(&name) {
+            let metrics: Vec<&&Metric> = declared.iter().filter(is).collect();
+            let same = |metric: &&Metric| metric.labels.iter().map(|label| label.name).eq(names.iter().copied());
+            if !metrics.into_iter().any(same) && !LABELS_OF_THE_USER.contains(&name) {
                 found.insert(format!("{name}{names:?} is a {:?}", types.get(name)));
             }
         }
@@ -181,8 +181,10 @@ fn key(line: &str) -> &str {
     line.rsplit_once(' ').map_or(line, |(series, _)| series)
 }
 
+type Pairs<'a> = Vec<(&'a str, &'a str)>;
+
 /// The name and the labels, raw, of a sample line; why it is none otherwise.
-fn series(line: &str) -> Result<(&str, Vec<(&str, &str)>), String> {
+fn series(line: &str) -> Result<(&str, Pairs<'_>), String> {
     let end = line.find(['{', ' ']).ok_or("no value")?;
     let (name, mut rest) = line.split_at(end);
     let mut labels = Vec::new();
