@@ -1,0 +1,2 @@
+//! What vigie costs.
+fn main() {}

@@ -1,0 +1,104 @@
+//! The programs that vigie is compared with or read by, each on a spare port with a directory of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use super::{Answer, Connection, PATIENCE, Page, parse, spare_port, until};
+
+/// A running peer. Dropping it kills it.
+pub(crate) struct Peer {
+    child: Child,
+    pub(crate) port: u16,
+    directory: TempDir,
+}
+
+/// Where a program is, if this machine has it.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/bin", "/usr/sbin", "/usr/local/bin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(usual).map(|directory| directory.join(program)).find(|path| path.is_file())
+}
+
+/// Debian's node_exporter with these arguments; nothing where it is not installed.
+pub(crate) fn node_exporter(args: &[&str]) -> Option<Peer> {
+    let program = find("prometheus-node-exporter").or_else(|| find("node_exporter"))?;
+    let peer = Peer::spawn(&program, |port, command, _| {
+        command.arg(format!("--web.listen-address=127.0.0.1:{port}")).args(args);
+    });
+    peer.wait_answer("/");
+    Some(peer)
+}
+
+/// Prometheus with this configuration, in which `PORT` of the scraped agent stands already.
+pub(crate) fn prometheus(config: &str) -> Option<Peer> {
+    let program = find("prometheus")?;
+    let peer = Peer::spawn(&program, |port, command, directory| {
+        let file = directory.join("prometheus.yml");
+        std::fs::write(&file, config).expect("a configuration for Prometheus");
+        command
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!("--storage.tsdb.path={}", directory.join("data").display()));
+    });
+    peer.wait_answer("/-/ready");
+    Some(peer)
+}
+
+impl Peer {
+    #[track_caller]
+    fn spawn(program: &Path, arguments: impl FnOnce(u16, &mut Command, &Path)) -> Peer {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let port = spare_port();
+        let mut command = Command::new(program);
+        arguments(port, &mut command, directory.path());
+        let log = std::fs::File::create(directory.path().join("log")).expect("a log file");
+        let child = command
+            .current_dir(directory.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", program.display()));
+        Peer { child, port, directory }
+    }
+
+    #[track_caller]
+    fn wait_answer(&self, path: &str) {
+        until(&format!("{path} answers\n{}", self.log()), PATIENCE, || {
+            let answer = Connection::tcp(self.port).and_then(|mut connection| connection.get(path, &[])).ok()?;
+            (answer.status == 200).then_some(())
+        });
+    }
+
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        let answer = Connection::tcp(self.port).and_then(|mut connection| connection.get(path, &[]));
+        answer.unwrap_or_else(|error| panic!("{path}: {error}\n{}", self.log()))
+    }
+
+    #[track_caller]
+    pub(crate) fn page(&self) -> Page {
+        parse(&self.get("/metrics").text())
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32)
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the peer's log:\n{}", self.log());
+        }
+    }
+}
