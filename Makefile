@@ -1,0 +1,43 @@
+.DEFAULT_GOAL := help
+.PHONY: help run test test-long bench lint fuzz clean
+
+CARGO ?= cargo
+# How long `make fuzz` spends on each parser, in seconds.
+FUZZ_SECONDS ?= 60
+# The tests that did not test anything, one a line.
+SKIPPED := $(CURDIR)/target/skipped
+
+help: ## What can be made here
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Build vigie and run it: curl 127.0.0.1:9844/metrics
+	$(CARGO) build --release --locked
+	@state=/var/lib/vigie; \
+	[ -w "$$state" ] || state=$$(mktemp -d -t vigie.XXXXXX); \
+	exec target/release/vigie run --set "paths.state=\"$$state\""
+
+test: ## Every test; installs what they need by apt where it can
+	@tests/setup
+	@mkdir -p target && rm -f $(SKIPPED)
+	VIGIE_SKIPPED=$(SKIPPED) $(CARGO) test --locked
+	@if [ -s $(SKIPPED) ]; then cat $(SKIPPED); fi
+
+test-long: ## The same, with the faults that take minutes
+	VIGIE_LONG=1 $(MAKE) test
+
+bench: ## What vigie costs, beside node_exporter and beside the bare reads; fails over a limit
+	@tests/setup
+	$(CARGO) bench --locked --bench cost
+
+lint: ## Formatting, clippy, licences and sources of the dependencies
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --all-features check; \
+	else echo "skipped: cargo deny: it is not installed (cargo install cargo-deny)"; fi
+
+fuzz: ## Fuzz every parser for FUZZ_SECONDS each (takes nightly and cargo-fuzz)
+	cd fuzz && for target in $$($(CARGO) +nightly fuzz list); do \
+		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=65536 || exit 1; done
+
+clean: ## Remove what was built
+	$(CARGO) clean
