@@ -1,2 +1,47 @@
-//! What vigie costs.
-fn main() {}
+//! What vigie costs, beside node_exporter and beside the bare reads. A limit that is broken makes it fail.
+//!
+//! `cargo bench --bench cost -- pass allocations` runs two of the sections.
+
+// A bench fails by panicking, prints, and runs other programs; only the product must do neither.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_types
+)]
+
+mod inside;
+mod outside;
+mod report;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::process::ExitCode;
+
+use report::Report;
+
+const SECTIONS: &[(&str, fn(&mut Report))] = &[
+    ("scrape", outside::scrape),
+    ("pass", inside::pass),
+    ("allocations", inside::allocations),
+    ("rendering", inside::rendering),
+    ("memory", outside::memory),
+    ("binary", outside::binary),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo test --benches` wants to know that it builds, not what it costs.
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        return ExitCode::SUCCESS;
+    }
+    let wanted = |name: &str| arguments.len() == 1 || arguments.iter().any(|argument| argument == name);
+    let mut report = Report::default();
+    for (_, section) in SECTIONS.iter().filter(|(name, _)| wanted(name)) {
+        section(&mut report);
+    }
+    report.print();
+    if report.broken() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
