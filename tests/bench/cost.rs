@@ -22,7 +22,9 @@ use std::process::ExitCode;
 
 use report::Report;
 
-const SECTIONS: &[(&str, fn(&mut Report))] = &[
+type Section = (&'static str, fn(&mut Report));
+
+const SECTIONS: &[Section] = &[
     ("scrape", outside::scrape),
     ("pass", inside::pass),
     ("allocations", inside::allocations),
