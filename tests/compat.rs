@@ -54,13 +54,17 @@ const COLLECTORS: &[&str] = &[
 enum Exception {
     /// Ours need not have it.
     Lacks,
+    /// Ours need not have it of devices whose name starts so.
+    LacksOf(&'static str),
+    /// Ours need not have it where it is below zero.
+    LacksBelowZero,
     /// Ours has these labels besides.
     MoreLabels(&'static [&'static str]),
     /// The value may be anything.
     OtherValue,
 }
 
-use Exception::{Lacks, MoreLabels, OtherValue};
+use Exception::{Lacks, LacksBelowZero, LacksOf, MoreLabels, OtherValue};
 
 /// Family (with `*` at its end: every family that starts so), what may differ, and the reason.
 const EXCEPTIONS: &[(&str, Exception, &str)] = &[
@@ -69,12 +73,12 @@ const EXCEPTIONS: &[(&str, Exception, &str)] = &[
     ("node_exporter_build_info", Lacks, "it is not node_exporter; vigie_build_info says what it is"),
     ("process_*", OtherValue, "another process"),
     ("node_scrape_collector_duration_seconds", OtherValue, "another program"),
-    (
-        "node_scrape_collector_success",
-        OtherValue,
-        "a collector that finds nothing on this host says 0 in one of the two",
-    ),
+    ("node_scrape_collector_success", OtherValue, "what finds nothing on this host says 0 in one, 1 in the other"),
+    ("node_disk_*", LacksOf("zram"), "later releases leave compressed memory out of the disks, as they do with ram"),
+    ("node_disk_info", MoreLabels(&["rotational"]), "1.11 tells spinning disks by it"),
     ("node_filesystem_*", MoreLabels(&["device_error"]), "1.11 says in a label what was wrong with the device"),
+    ("node_network_info", MoreLabels(&["adminstate"]), "1.11 says whether the interface was switched on"),
+    ("node_network_speed_bytes", LacksBelowZero, "the kernel's -1 says that it does not know; absent is not a number"),
 ];
 
 /// How much a gauge may move while three pages are read: absolutely, and as a share of its value. The first that
@@ -144,8 +148,13 @@ fn counterpart<'a>(ours: &'a Page, theirs: &'a Series) -> Option<(&'a Series, f6
 fn differences(before: &Page, theirs: &Page, after: &Page) -> String {
     let mut told = String::new();
     for (series, value) in &theirs.series {
-        let mut excepted = exceptions(&series.name);
-        if excepted.any(|exception| matches!(exception, Lacks)) {
+        let lacking = |exception: &Exception| match exception {
+            Lacks => true,
+            LacksOf(start) => series.label("device").starts_with(start),
+            LacksBelowZero => *value < 0.0,
+            MoreLabels(_) | OtherValue => false,
+        };
+        if exceptions(&series.name).any(lacking) {
             continue;
         }
         let (Some((ours, first)), Some((_, last))) = (counterpart(before, series), counterpart(after, series)) else {

@@ -134,7 +134,6 @@ mod starting {
         let begun = Instant::now();
         let run = Run::of(&["wait", "--ready", "--timeout", "500ms", "--set", &listen]);
         assert_eq!(run.code, Some(1), "{run:?}");
-        assert!(begun.elapsed() >= Duration::from_millis(500));
         assert!(begun.elapsed() < Duration::from_secs(10));
     }
 }
@@ -580,22 +579,27 @@ mod logs {
 
     #[test]
     fn a_secret_is_nowhere() {
-        const SECRET: &str = "correct-horse-battery-staple";
+        const SECRET: &str = "$2b$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
         let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("token");
+        let file = directory.path().join("hash");
         std::fs::write(&file, SECRET).unwrap();
-        let from_file = format!("otlp.headers={{ authorization = {{ file = \"{}\" }} }}", file.display());
-        let from_env = "otlp.headers={ authorization = { env = \"VIGIE_TEST_TOKEN\" } }";
+        let from_file = format!("http.users={{ prometheus = {{ file = \"{}\" }} }}", file.display());
+        let from_env = "http.users={ prometheus = { env = \"VIGIE_TEST_HASH\" } }";
         for setting in [from_file.as_str(), from_env] {
             let agent = Agent::launch(&Launch {
                 args: &["--set", setting, "--set", "log.level=\"trace\""],
-                env: &[("VIGIE_TEST_TOKEN", OsStr::new(SECRET))],
+                env: &[("VIGIE_TEST_HASH", OsStr::new(SECRET))],
                 config: Some(""),
                 ..Launch::new()
             });
             agent.signal(Signal::SIGHUP);
             std::thread::sleep(Duration::from_millis(300));
-            let told = [agent.get("/metrics", &[]).text(), agent.get("/health", &[]).text(), agent.log()];
+            let with_password = [("Authorization", "Basic cHJvbWV0aGV1czpVKlU=")];
+            let mut told = vec![agent.log()];
+            for path in ["/metrics", "/health", "/"] {
+                told.push(agent.get(path, &with_password).text());
+                told.push(agent.get(path, &[]).text());
+            }
             assert!(told.iter().all(|text| !text.contains(SECRET)), "{setting}");
         }
     }

@@ -181,8 +181,7 @@ fn no_scrape_fails_and_none_is_refused() {
     ] {
         assert_eq!(peer.page().find(counter, &[]).unwrap_or(0.0), 0.0, "{what}");
     }
-    // The format that Prometheus asks for first.
-    let metadata = peer.get("/api/v1/targets/metadata?metric=node_cpu_seconds_total").json();
-    let kinds: Vec<_> = metadata["data"].as_array().unwrap().iter().map(|entry| entry["type"].clone()).collect();
-    assert_eq!(kinds, ["counter"], "{metadata}");
+    // It got the format that it asks for first: there the family of a counter is called without _total.
+    let metadata = peer.get("/api/v1/targets/metadata?metric=node_cpu_seconds").json();
+    assert_eq!(metadata["data"][0]["type"], "counter", "{metadata}");
 }
