@@ -41,7 +41,7 @@ impl Default for Stub {
         for disk in 0..100 {
             reading.put_with(&READ, &Labels::new(&[("device", &format!("vd{disk}"))]), 512 * disk as i64);
         }
-        let snapshot = Snapshot { readings: vec![Arc::new(reading)], taken: SystemTime::now() };
+        let snapshot = Snapshot { readings: vec![Arc::new(reading)], at: Instant::now(), taken: SystemTime::now() };
         Stub { snapshot: Arc::new(snapshot), takes: Duration::ZERO, panics: false, ready: true }
     }
 }
