@@ -49,8 +49,6 @@ pub static SAMPLER: Declaration = Declaration {
     build: |config| Box::new(Diskstats::new(config)),
 };
 
-/// Partitions, and what is no disk.
-
 /// `[samplers.diskstats]`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
