@@ -124,17 +124,16 @@ struct Other {
 impl Sampler for Sockstat {
     fn sample(&mut self, root: &Root, buffer: &mut Buffer, reading: &mut Reading) -> Result<(), SampleError> {
         let page_bytes = i64::try_from(root.calls.page_size()).unwrap_or(i64::MAX);
-        let mut absent = None;
-        for file in ["net/sockstat", "net/sockstat6"] {
+        let mut read = |file, reading: &mut Reading| {
             let put = |protocol: &str, key: &str, value| self.put(protocol, key, value, page_bytes, reading);
-            match root.proc.parse(file, buffer, |text| parse(text, put)) {
-                Ok(()) => {}
-                Err(error @ SampleError::Absent(_)) => absent = Some(error),
-                Err(error) => return Err(error),
-            }
+            root.proc.parse(file, buffer, |text| parse(text, put))
+        };
+        read("net/sockstat", reading)?;
+        match read("net/sockstat6", reading) {
+            // A kernel without IPv6.
+            Err(SampleError::Absent(_)) => Ok(()),
+            result => result,
         }
-        // A host may lack one version of IP, not both.
-        absent.filter(|_| reading.series() == 0).map_or(Ok(()), Err)
     }
 }
 
