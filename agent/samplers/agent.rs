@@ -35,20 +35,6 @@ static START_TIME: Metric = Metric::gauge(
     Unit::Seconds,
     "When the agent was started, in seconds since 1970; a change is a restart.",
 );
-static RECEIVED: Metric = Metric::counter(
-    "process_network_receive_bytes_total",
-    Unit::Bytes,
-    "Bytes of IP that the agent's network namespace, usually the host's, has received.",
-)
-.otel("process.network.io")
-.otel_fixed(&[("network.io.direction", "receive")]);
-static TRANSMITTED: Metric = Metric::counter(
-    "process_network_transmit_bytes_total",
-    Unit::Bytes,
-    "Bytes of IP that the agent's network namespace, usually the host's, has sent.",
-)
-.otel("process.network.io")
-.otel_fixed(&[("network.io.direction", "transmit")]);
 static THREADS: Metric =
     Metric::otel_only(Kind::Gauge, "process.thread.count", Unit::Of("{thread}"), "Threads of the agent.")
         .otel_up_down("process.thread.count");
@@ -57,28 +43,21 @@ static THREADS: Metric =
 pub static SAMPLER: Declaration = Declaration {
     name: "agent",
     tier: Tier::Standard,
-    metrics: &[
-        &CPU,
-        &CPU_BY_MODE,
-        &RESIDENT,
-        &VIRTUAL,
-        &THREADS,
-        &START_TIME,
-        &OPEN_FDS,
-        &MAX_FDS,
-        &VIRTUAL_MAX,
-        &RECEIVED,
-        &TRANSMITTED,
-    ],
+    metrics: &[&CPU, &CPU_BY_MODE, &RESIDENT, &VIRTUAL, &THREADS, &START_TIME, &OPEN_FDS, &MAX_FDS, &VIRTUAL_MAX],
     build: |_| {
         let mode = |mode| Labels::new(&[("mode", mode)]);
-        Box::new(Agent { boot_seconds: None, user: mode("user"), system: mode("system") })
+        Box::new(Agent { boot_seconds: None, limits: None, passes: 0, user: mode("user"), system: mode("system") })
     },
 };
+
+/// Passes between two looks at the limits, which only another process can change.
+const LIMITS_EVERY: u32 = 60;
 
 struct Agent {
     /// Read once: it moves with every step of the clock, and a process that ran on would seem to have restarted.
     boot_seconds: Option<u64>,
+    limits: Option<Limits>,
+    passes: u32,
     user: Labels,
     system: Labels,
 }
@@ -101,16 +80,15 @@ impl Sampler for Agent {
             reading.put(&START_TIME, boot_seconds as f64 + stat.start_ticks as f64 / ticks);
         }
         if let Ok(count) = root.proc.count("self/fd") {
-            reading.put(&OPEN_FDS, count as u64);
+            reading.put(&OPEN_FDS, count);
         }
-        if let Ok(limits) = root.proc.parse("self/limits", buffer, parse_limits) {
+        if self.passes.is_multiple_of(LIMITS_EVERY) {
+            self.limits = root.proc.parse("self/limits", buffer, parse_limits).ok();
+        }
+        self.passes = self.passes.wrapping_add(1);
+        if let Some(limits) = self.limits {
             reading.put(&MAX_FDS, limits.open_files);
             reading.put(&VIRTUAL_MAX, limits.address_space_bytes);
-        }
-        // A kernel without network has no such file.
-        if let Ok((received, sent)) = root.proc.parse("self/net/netstat", buffer, parse_netstat) {
-            reading.put(&RECEIVED, received);
-            reading.put(&TRANSMITTED, sent);
         }
         Ok(())
     }
@@ -174,18 +152,6 @@ pub fn parse_limits(text: &str) -> Result<Limits, Malformed> {
     })
 }
 
-/// Finds the bytes received and sent among the `IpExt` lines of `/proc/PID/net/netstat`: names, then their numbers.
-pub fn parse_netstat(text: &str) -> Result<(u64, u64), Malformed> {
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix("IpExt:"));
-    let (names, numbers) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
-    let find = |wanted: &str, expected| {
-        let mut columns = names.split_ascii_whitespace().zip(numbers.split_ascii_whitespace());
-        let number = columns.find(|(name, _)| *name == wanted).map(|(_, number)| number);
-        super::fields::number(number.unwrap_or_default(), expected)
-    };
-    Ok((find("InOctets", "InOctets after IpExt")?, find("OutOctets", "OutOctets after IpExt")?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,7 +161,6 @@ mod tests {
     const LIMITS: &str = "Limit                     Soft Limit           Hard Limit           Units     \n\
         Max open files            1024                 524288               files     \n\
         Max address space         unlimited            unlimited            bytes     \n";
-    const NETSTAT: &str = "TcpExt: A\nTcpExt: 1\nIpExt: InNoRoutes InOctets OutOctets\nIpExt: 0 700 800\n";
 
     #[test]
     fn the_agent_tells_what_it_costs() {
@@ -203,7 +168,6 @@ mod tests {
             CAPTURE,
             ("proc/self/stat", STAT),
             ("proc/self/limits", LIMITS),
-            ("proc/self/net/netstat", NETSTAT),
             ("proc/self/fd/0", ""),
             ("proc/self/fd/1", ""),
             ("proc/stat", "cpu 1 2\nbtime 1000\n"),
@@ -219,8 +183,6 @@ mod tests {
             "process_open_fds 2",
             "process_max_fds 1024",
             "process_virtual_memory_max_bytes 18446744073709552000",
-            "process_network_receive_bytes_total 700",
-            "process_network_transmit_bytes_total 800",
         ];
         assert_eq!(sampled(&SAMPLER, &files).unwrap(), expected);
     }
@@ -235,7 +197,6 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         assert_eq!(parse_limits("Max open files 1 2").unwrap_err().expected, "the limit of address space");
-        assert_eq!(parse_netstat("IpExt: InOctets\n").unwrap_err().expected, "InOctets after IpExt");
         assert_eq!(parse_boot_time("cpu 1\n").unwrap_err().expected, "the boot time after btime");
     }
 }

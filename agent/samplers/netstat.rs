@@ -42,6 +42,21 @@ const fn gauge(name: &'static str, help: &'static str) -> Metric {
 static OTHER: Metric =
     gauge("node_netstat_{field}", "What the kernel counts as {field}, see its snmp_counter document.");
 
+static IN_OCTETS: Metric = bytes("node_netstat_IpExt_InOctets", "Bytes received over IPv4.");
+static OUT_OCTETS: Metric = bytes("node_netstat_IpExt_OutOctets", "Bytes sent over IPv4.");
+
+// The same numbers as the Go client library has them, of the network namespace that a process lives in.
+static RECEIVED: Metric = Metric::counter(
+    "process_network_receive_bytes_total",
+    Unit::Bytes,
+    "Bytes that the agent's network namespace, usually the host's, has received over IPv4.",
+);
+static TRANSMITTED: Metric = Metric::counter(
+    "process_network_transmit_bytes_total",
+    Unit::Bytes,
+    "Bytes that the agent's network namespace, usually the host's, has sent over IPv4.",
+);
+
 /// The fields of node_exporter's default filter, and the template of those that `fields` admits.
 static METRICS: &[&Metric] = &[
     &connections("node_netstat_TcpExt_ListenDrops", "Connections refused for want of room in a queue or of memory."),
@@ -59,8 +74,8 @@ static METRICS: &[&Metric] = &[
     &packets("node_netstat_TcpExt_TCPRcvQDrop", "TCP packets dropped because a receive buffer was full."),
     &packets("node_netstat_TcpExt_TCPSynRetrans", "SYNs and SYN-ACKs sent again: peers that do not answer."),
     &timeouts("node_netstat_TcpExt_TCPTimeouts", "TCP retransmission timers that ran out."),
-    &bytes("node_netstat_IpExt_InOctets", "Bytes received over IPv4."),
-    &bytes("node_netstat_IpExt_OutOctets", "Bytes sent over IPv4."),
+    &IN_OCTETS,
+    &OUT_OCTETS,
     &gauge("node_netstat_Ip_Forwarding", "1 where this host forwards IPv4 packets, 2 where it does not."),
     &packets("node_netstat_Icmp_InErrors", "ICMP messages received that were broken."),
     &packets("node_netstat_Icmp_InMsgs", "ICMP messages received."),
@@ -96,6 +111,8 @@ static METRICS: &[&Metric] = &[
         "UDP-Lite datagrams over IPv6 that could not be given to their program.",
     ),
     &OTHER,
+    &RECEIVED,
+    &TRANSMITTED,
 ];
 
 /// The declaration of `netstat`.
@@ -125,7 +142,14 @@ impl Sampler for Netstat {
     fn sample(&mut self, root: &Root, buffer: &mut Buffer, reading: &mut Reading) -> Result<(), SampleError> {
         let Netstat { choice, none, netstat, snmp, snmp6 } = self;
         let mut put = |metric: &MetricRef, value: Value| match metric {
-            MetricRef::Static(metric) => reading.put(metric, value),
+            MetricRef::Static(metric) => {
+                reading.put(metric, value);
+                if std::ptr::eq(*metric, &IN_OCTETS) {
+                    reading.put(&RECEIVED, value);
+                } else if std::ptr::eq(*metric, &OUT_OCTETS) {
+                    reading.put(&TRANSMITTED, value);
+                }
+            }
             MetricRef::Born(metric) => reading.put_born(metric, none, value),
         };
         root.proc.parse("net/netstat", buffer, |text| parse_pairs(text, choice, netstat, &mut put))?;

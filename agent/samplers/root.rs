@@ -8,14 +8,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstatat};
+use nix::sys::uio::pread;
 use nix::unistd::AccessFlags;
 
 use super::SampleError;
 use super::fields::Malformed;
 use super::stat::Handover;
 use calls::Calls;
+use kept::{Budget, Kept};
 
 pub mod calls;
+mod kept;
 
 /// The most that is read of one file, in bytes. The largest file of a large host, `/proc/net/udp` with 65,536
 /// sockets, has 8 MiB.
@@ -60,7 +63,8 @@ impl Root {
     /// # Errors
     /// When one of them cannot be opened, or `capture.toml` is no such file.
     pub fn open(proc: &Path, sys: &Path, root: &Path) -> Result<Root, SampleError> {
-        let (proc, sys, host) = (Dir::open(proc)?, Dir::open(sys)?, Dir::open(root)?);
+        let budget = Budget::of_process();
+        let (proc, sys, host) = (Dir::open(proc, &budget)?, Dir::open(sys, &budget)?, Dir::open(root, &budget)?);
         Ok(Root { proc, sys, host, calls: Arc::new(Calls::of(root)?), stat: Handover::default() })
     }
 
@@ -119,6 +123,26 @@ impl Buffer {
         }
     }
 
+    /// Reads a file from its beginning: to its end, or once.
+    fn fill(&mut self, file: &OwnedFd, once: bool) -> Result<(), Errno> {
+        self.filled = 0;
+        loop {
+            if self.bytes.len() - self.filled < READ_ROOM {
+                self.bytes.resize((self.bytes.len() * 2).max(2 * READ_ROOM), 0);
+            }
+            let offset = i64::try_from(self.filled).unwrap_or(i64::MAX);
+            let count = pread(file, self.bytes.get_mut(self.filled..).unwrap_or_default(), offset)?;
+            self.filled += count;
+            if count == 0 || once {
+                return Ok(());
+            }
+            if self.filled > FILE_LIMIT {
+                self.filled = 0;
+                return Err(Errno::EFBIG);
+            }
+        }
+    }
+
     fn filled(&self) -> &[u8] {
         self.bytes.get(..self.filled).unwrap_or_default()
     }
@@ -138,14 +162,15 @@ impl Buffer {
 pub struct Dir {
     fd: OwnedFd,
     path: PathBuf,
+    kept: Option<Kept>,
     record: Option<(Record, PathBuf)>,
 }
 
 impl Dir {
-    fn open(path: &Path) -> Result<Dir, SampleError> {
+    fn open(path: &Path, budget: &Budget) -> Result<Dir, SampleError> {
         let fd = openat(AT_FDCWD, path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
             .map_err(|errno| read_error(path, errno))?;
-        Ok(Dir { fd, path: path.to_owned(), record: None })
+        Ok(Dir { kept: Kept::of(&fd, budget), fd, path: path.to_owned(), record: None })
     }
 
     /// Opens a directory below this one, to read several of its files.
@@ -156,7 +181,8 @@ impl Dir {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let fd = openat(&self.fd, path, flags, Mode::empty()).map_err(|errno| read_error(&self.at(path), errno))?;
         let record = self.record.as_ref().map(|(record, place)| (Arc::clone(record), place.join(path)));
-        Ok(Dir { fd, path: self.at(path), record })
+        let kept = self.kept.as_ref().and_then(|kept| Kept::of(&fd, kept.budget()));
+        Ok(Dir { fd, path: self.at(path), kept, record })
     }
 
     /// Where `path` below this directory is, for messages.
@@ -245,11 +271,18 @@ impl Dir {
         Ok(())
     }
 
-    /// How many names a directory below this one has.
+    /// How many entries a directory of procfs below this one has. Since Linux 6.2 the size of `/proc/PID/fd` says it;
+    /// where it says nothing they are counted.
     ///
     /// # Errors
     /// As [`Dir::read`].
-    pub fn count(&self, path: &str) -> Result<usize, SampleError> {
+    pub fn count(&self, path: &str) -> Result<u64, SampleError> {
+        if self.kept.is_some() && self.record.is_none() {
+            let size = self.metadata(path)?.size_bytes;
+            if size > 0 {
+                return Ok(size);
+            }
+        }
         let mut count = 0;
         self.each(path, |name| {
             count += 1;
@@ -276,22 +309,18 @@ impl Dir {
 
     /// Fills the buffer with the file. An attribute of sysfs comes whole with the first read and is at most a page.
     fn fill(&self, path: &str, buffer: &mut Buffer, attribute: bool) -> Result<(), Errno> {
-        let fd = openat(&self.fd, path, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, Mode::empty())?;
-        buffer.filled = 0;
-        loop {
-            if buffer.bytes.len() - buffer.filled < READ_ROOM {
-                buffer.bytes.resize((buffer.bytes.len() * 2).max(2 * READ_ROOM), 0);
+        if let Some(kept) = &self.kept
+            && let Some(file) = kept.get(path)
+        {
+            if buffer.fill(&file, attribute).is_ok() {
+                return Ok(());
             }
-            let room = buffer.bytes.get_mut(buffer.filled..).unwrap_or_default();
-            let count = nix::unistd::read(&fd, room)?;
-            buffer.filled += count;
-            if count == 0 || attribute {
-                break;
-            }
-            if buffer.filled > FILE_LIMIT {
-                buffer.filled = 0;
-                return Err(Errno::EFBIG);
-            }
+            kept.forget(path);
+        }
+        let file = openat(&self.fd, path, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, Mode::empty())?;
+        buffer.fill(&file, attribute)?;
+        if let Some(kept) = &self.kept {
+            kept.keep(path, file);
         }
         self.note(path, || Passed::File(buffer.filled().to_vec()));
         Ok(())

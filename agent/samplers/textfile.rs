@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::catalog::{Label, Metric, Unit};
+use crate::catalog::{self, Label, Metric, Unit};
 use crate::config;
 use crate::snapshot::Reading;
 use folder::{File, Folder, Room};
@@ -57,10 +57,9 @@ struct Textfile {
 impl Textfile {
     fn new(config: &config::Samplers) -> Textfile {
         let Options { directory, directories } = &config.textfile;
-        let metrics = super::ALL.iter().flat_map(|declaration| declaration.metrics).copied();
         Textfile {
             folders: directory.iter().chain(directories).map(|path| Folder::of(path)).collect(),
-            owned: Owned::of(metrics),
+            owned: Owned::of(catalog::all().into_iter()),
             union: Union::default(),
             complaints: BTreeSet::new(),
         }

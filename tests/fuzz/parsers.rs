@@ -16,7 +16,6 @@ pub(crate) type Parser = (&'static str, &'static [&'static str], fn(&str));
 pub(crate) const PARSERS: &[Parser] = &[
     ("agent: boot time", &["proc/stat"], |text| seen(agent::parse_boot_time(text))),
     ("agent: limits", &["proc/self/limits"], |text| seen(agent::parse_limits(text))),
-    ("agent: netstat", &["proc/net/netstat"], |text| seen(agent::parse_netstat(text))),
     ("agent: stat", &["proc/self/stat"], |text| seen(agent::parse_stat(text))),
     ("arp", &["proc/net/arp"], |text| seen(arp::parse(text, |device| seen(device)))),
     ("config: file", &["config.example.toml"], config_file),
