@@ -1,6 +1,7 @@
 //! The one door to the kernel: files, directories and system calls, of this host or of a folder that stands for one.
 
 use std::collections::BTreeMap;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +11,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 use nix::sys::uio::pread;
 use nix::unistd::AccessFlags;
+use rustix::fs::RawDir;
 
 use super::SampleError;
 use super::fields::Malformed;
@@ -296,9 +298,11 @@ impl Dir {
     fn each(&self, path: &str, mut visit: impl FnMut(&str)) -> Result<(), SampleError> {
         let failed = |errno| read_error(&self.at(path), errno);
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let mut dir = nix::dir::Dir::openat(&self.fd, path, flags, Mode::empty()).map_err(failed)?;
-        for entry in dir.iter() {
-            let entry = entry.map_err(failed)?;
+        let dir = openat(&self.fd, path, flags, Mode::empty()).map_err(failed)?;
+        let mut entries = [MaybeUninit::uninit(); 4 << 10];
+        let mut entries = RawDir::new(dir, &mut entries);
+        while let Some(entry) = entries.next() {
+            let entry = entry.map_err(|errno| failed(Errno::from_raw(errno.raw_os_error())))?;
             let name = entry.file_name().to_string_lossy();
             if name != "." && name != ".." {
                 visit(&name);
@@ -313,6 +317,7 @@ impl Dir {
             && let Some(file) = kept.get(path)
         {
             if buffer.fill(&file, attribute).is_ok() {
+                self.note(path, || Passed::File(buffer.filled().to_vec()));
                 return Ok(());
             }
             kept.forget(path);
