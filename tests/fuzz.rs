@@ -204,7 +204,29 @@ fn every_parser_survives_any_text() {
     }
 }
 
-/// Copies what is not larger than a page of the kernel's, deep enough for every sampler.
+#[test]
+fn every_parser_is_on_the_list() {
+    let listed = include_str!("fuzz/parsers.rs");
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("agent")];
+    let mut missing = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let module = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let source = std::fs::read_to_string(&path).unwrap();
+            // Methods are indented; functions of a module are not.
+            let functions = source.lines().filter_map(|line| line.strip_prefix("pub fn parse"));
+            let names = functions.map(|rest| rest.split(['(', '<']).next().unwrap_or_default());
+            missing.extend(names.map(|name| format!("{module}::parse{name}(")).filter(|call| !listed.contains(call)));
+        }
+    }
+    assert!(missing.is_empty(), "tests/fuzz/parsers.rs does not call {missing:?}");
+}
+
+/// Copies a folder that stands for a host, and lists its files.
 fn copy(from: &Path, to: &Path, files: &mut Vec<PathBuf>) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {

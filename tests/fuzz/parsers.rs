@@ -3,10 +3,10 @@
 
 use std::hint::black_box;
 
-use vigie::config::{Config, Listen};
+use vigie::config::{Config, Listen, quantity};
 use vigie::samplers::{
-    agent, arp, conntrack, cpu, disk, filefd, filesystem, loadavg, memory, netclass, netdev, os, pressure, schedstat,
-    selinux, softnet, stat, textfile, vmstat,
+    agent, arp, conntrack, cpu, disk, filefd, filesystem, loadavg, memory, netclass, netdev, netstat, os, pressure,
+    schedstat, selinux, sockstat, softnet, stat, textfile, udp_queues, vmstat,
 };
 
 /// A parser: its name, good input below `/` of a host, and how it is called.
@@ -18,8 +18,10 @@ pub(crate) const PARSERS: &[Parser] = &[
     ("agent: limits", &["proc/self/limits"], |text| seen(agent::parse_limits(text))),
     ("agent: stat", &["proc/self/stat"], |text| seen(agent::parse_stat(text))),
     ("arp", &["proc/net/arp"], |text| seen(arp::parse(text, |device| seen(device)))),
+    ("config: duration", &[], |text| seen(quantity::parse_duration(text))),
     ("config: file", &["config.example.toml"], config_file),
     ("config: listen", &[], |text| seen(text.parse::<Listen>())),
+    ("config: size", &[], |text| seen(quantity::parse_size(text))),
     ("config: set", &[], |text| seen(Config::load(None, &[text.to_owned()]))),
     ("conntrack", &["proc/net/stat/nf_conntrack"], |text| seen(conntrack::parse(text))),
     ("cpu", &["proc/stat"], |text| seen(cpu::parse(text, |name, ticks| seen((name, ticks))))),
@@ -37,20 +39,46 @@ pub(crate) const PARSERS: &[Parser] = &[
         seen(netclass::interface::parse(text));
     }),
     ("netdev", &["proc/net/dev"], |text| seen(netdev::parse(text, |name, row| seen((name, row))))),
+    ("netstat: list", &["proc/net/snmp6"], |text| {
+        let (mut choice, mut layout) = netstat_state();
+        for text in [text, halved(text), text] {
+            seen(netstat::layout::parse_list(text, &mut choice, &mut layout, |metric, value| seen((metric, value))));
+        }
+    }),
+    ("netstat: pairs", &["proc/net/netstat", "proc/net/snmp"], |text| {
+        let (mut choice, mut layout) = netstat_state();
+        for text in [text, halved(text), text] {
+            seen(netstat::layout::parse_pairs(text, &mut choice, &mut layout, |metric, value| seen((metric, value))));
+        }
+    }),
     ("os", &["etc/os-release", "usr/lib/os-release"], |text| seen(os::parse(text))),
     ("pressure", &["proc/pressure/cpu", "proc/pressure/io"], |text| seen(pressure::parse(text))),
     ("schedstat", &["proc/schedstat"], |text| seen(schedstat::parse(text, |name, row| seen((name, row))))),
     ("selinux: cache", &["sys/fs/selinux/avc/cache_stats"], |text| seen(selinux::parse_cache(text))),
     ("selinux: hash", &["sys/fs/selinux/avc/hash_stats"], |text| seen(selinux::parse_hash(text))),
+    ("sockstat", &["proc/net/sockstat", "proc/net/sockstat6"], |text| {
+        seen(sockstat::parse(text, |protocol, key, value| seen((protocol, key, value))));
+    }),
     ("softnet", &["proc/net/softnet_stat"], |text| seen(softnet::parse(text, |cpu, row| seen((cpu, row))))),
     ("stat", &["proc/stat"], |text| seen(stat::parse(text))),
     ("textfile", &[], |text| seen(textfile::format::parse(text, 1000))),
+    ("udp queues", &["proc/net/udp", "proc/net/udp6"], |text| seen(udp_queues::parse(text))),
     ("vmstat", &["proc/vmstat"], |text| seen(vmstat::parse(text, |key, value| seen((key, value))))),
 ];
 
 /// Keeps the compiler from leaving out what nobody looks at.
 fn seen<T>(value: T) {
     black_box(value);
+}
+
+/// It shows every field, and remembers how the text before was laid out.
+fn netstat_state() -> (netstat::layout::Choice, netstat::layout::Layout) {
+    let options = netstat::Options { fields: ".".parse().ok(), ..netstat::Options::default() };
+    (netstat::layout::Choice::of(&options), netstat::layout::Layout::default())
+}
+
+fn halved(text: &str) -> &str {
+    text.get(..text.len() / 2).unwrap_or_default()
 }
 
 /// What reads a configuration wants a file, to name it.
