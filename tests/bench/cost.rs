@@ -26,6 +26,7 @@ type Section = (&'static str, fn(&mut Report));
 
 const SECTIONS: &[Section] = &[
     ("scrape", outside::scrape),
+    ("shared", outside::shared),
     ("pass", inside::pass),
     ("allocations", inside::allocations),
     ("rendering", inside::rendering),

@@ -94,12 +94,17 @@ impl Floor {
     }
 
     fn pass(&mut self) {
-        for (tree, path, once) in &self.files {
-            let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-            let Ok(file) = openat(&self.trees[*tree], path, flags, Mode::empty()) else { continue };
-            while nix::unistd::read(&file, &mut self.buffer).is_ok_and(|count| count > 0 && !once) {}
-            black_box(&mut self.buffer);
+        for index in 0..self.files.len() {
+            self.read(index);
         }
+    }
+
+    fn read(&mut self, index: usize) {
+        let (tree, path, once) = &self.files[index];
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let Ok(file) = openat(&self.trees[*tree], path, flags, Mode::empty()) else { return };
+        while nix::unistd::read(&file, &mut self.buffer).is_ok_and(|count| count > 0 && !once) {}
+        black_box(&mut self.buffer);
     }
 }
 
@@ -131,15 +136,22 @@ pub(crate) fn pass(report: &mut Report) {
     report.fact("floor", &milliseconds(bare));
     report.at_most("pass / floor", ours.as_secs_f64() / bare.as_secs_f64(), 1.5, "");
 
-    let mut costs: Vec<(Duration, &str)> = (0..host.sources.len())
-        .map(|index| {
-            let mut rounds: Vec<Duration> = (0..50).map(|_| cpu(|| host.sample(index))).collect();
-            (median(&mut rounds), host.sources[index].0.name)
-        })
-        .collect();
+    let sources = (0..host.sources.len()).map(|index| {
+        let cost = median(&mut (0..50).map(|_| cpu(|| host.sample(index))).collect::<Vec<_>>());
+        (cost, host.sources[index].0.name.to_owned())
+    });
+    dearest(report, "pass", sources.collect());
+    let files = (0..floor.files.len()).map(|index| {
+        let cost = median(&mut (0..50).map(|_| cpu(|| floor.read(index))).collect::<Vec<_>>());
+        (cost, floor.files[index].1.display().to_string())
+    });
+    dearest(report, "floor", files.collect());
+}
+
+fn dearest(report: &mut Report, whole: &str, mut costs: Vec<(Duration, String)>) {
     costs.sort();
-    for (cost, name) in costs.iter().rev().take(8) {
-        report.fact(&format!("of it {name}"), &milliseconds(*cost));
+    for (cost, name) in costs.iter().rev().take(6) {
+        report.fact(&format!("of the {whole}: {name}"), &milliseconds(*cost));
     }
 }
 

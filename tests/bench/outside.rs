@@ -117,6 +117,20 @@ pub(crate) fn scrape(report: &mut Report) {
     }
 }
 
+/// What is left when nothing is sampled and nothing rendered: HTTP, and a page that others had already.
+pub(crate) fn shared(report: &mut Report) {
+    report.title("CPU of a scrape that shares the page of the one before");
+    let agent = Agent::start(&["--set", "http.max_age=\"1h\"", "--set", "sampling.interval=\"1h\""]);
+    for (how, headers) in [("plain", PLAIN), ("as Prometheus asks", LIKE_PROMETHEUS)] {
+        let mut payer = Payer::new(agent.pid(), agent.port, headers);
+        payer.scrapes(SCRAPES);
+        for _ in 0..ROUNDS {
+            payer.round();
+        }
+        report.fact(how, &milliseconds(payer.cost()));
+    }
+}
+
 pub(crate) fn memory(report: &mut Report) {
     report.title("Memory of the real binary");
     let agent = Agent::launch(&Launch { args: &["--set", "http.max_age=\"0s\""], ..Launch::new() });
