@@ -73,7 +73,7 @@ fn seen<T>(value: T) {
 
 /// It shows every field, and remembers how the text before was laid out.
 fn netstat_state() -> (netstat::layout::Choice, netstat::layout::Layout) {
-    let options = netstat::Options { fields: ".".parse().ok(), ..netstat::Options::default() };
+    let options = netstat::Options { fields: ".".parse().ok() };
     (netstat::layout::Choice::of(&options), netstat::layout::Layout::default())
 }
 
