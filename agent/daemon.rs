@@ -10,16 +10,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::cli::Cli;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::inventory::Inventory;
 use crate::log::{self, LogHandle};
 use crate::page::Lookout;
-use crate::page::listener::{BindError, Listener};
+use crate::page::listener::BindError;
 use crate::page::server::{Options, OptionsError, Server};
 use crate::samplers::SampleError;
 use crate::snapshot::Snapshot;
 use crate::supervisor::{Handle, Health};
-use crate::systemd;
+use crate::systemd::{self, sockets::Sockets};
 
 /// How long the first pass may take before vigie serves without it.
 const FIRST_PASS: Duration = Duration::from_secs(5);
@@ -46,12 +46,14 @@ pub enum RunError {
 /// # Errors
 /// When it cannot start.
 pub fn run(cli: &Cli, config: Config) -> Result<(), RunError> {
+    // Before any thread is started.
+    let sockets = Sockets::inherited();
     let log = log::start(&config.log);
     // One thread for the network: the kernel has its own. The others only check passwords and resolve names.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
     runtime.block_on(async {
         let signals = Signals::install()?;
-        Daemon::start(cli, config, log).await?.until(signals).await;
+        Daemon::start(cli, config, log, sockets).await?.until(signals).await;
         Ok(())
     })
 }
@@ -77,7 +79,7 @@ struct Daemon<'a> {
     config: Config,
     log: LogHandle,
     handle: Handle,
-    listeners: Vec<Listener>,
+    sockets: Sockets,
     serving: Serving,
 }
 
@@ -88,10 +90,9 @@ struct Serving {
 }
 
 impl Daemon<'_> {
-    async fn start(cli: &Cli, config: Config, log: LogHandle) -> Result<Daemon<'_>, RunError> {
+    async fn start(cli: &Cli, config: Config, log: LogHandle, mut sockets: Sockets) -> Result<Daemon<'_>, RunError> {
         tracing::info!(version = env!("CARGO_PKG_VERSION"), host = %Inventory::take(), "starting");
-        let listeners = listeners(&config.http, &[])?;
-        let server = Server::over(clones(&listeners)?, Options::of(&config.http)?);
+        let server = Server::over(sockets.listen(&config.http.listen)?, Options::of(&config.http)?);
         let handle = Handle::open(&config)?;
         handle.start()?;
         tokio::spawn(handle.clone().monitor());
@@ -99,11 +100,11 @@ impl Daemon<'_> {
             tracing::warn!("the first sampling pass takes long; serving without it");
         }
         let serving = Serving::start(server, handle.clone());
-        for listener in &listeners {
-            tracing::info!(address = listener.address().map(|address| address.to_string()), "serving /metrics");
+        for address in sockets.addresses() {
+            tracing::info!(%address, "serving /metrics");
         }
         systemd::ready("watching this host");
-        Ok(Daemon { cli, config, log, handle, listeners, serving })
+        Ok(Daemon { cli, config, log, handle, sockets, serving })
     }
 
     async fn until(mut self, mut signals: Signals) {
@@ -118,6 +119,7 @@ impl Daemon<'_> {
         systemd::stopping();
         self.handle.stop();
         self.serving.end().await;
+        self.sockets.leave();
     }
 
     /// Takes the configuration over as it is now, whole, or keeps the one in force and says why.
@@ -150,10 +152,9 @@ impl Daemon<'_> {
     /// Starts a server as newly configured over the sockets that stay and those that come, then ends the old one: no
     /// connection is refused in between.
     async fn replace_server(&mut self, config: &Config) -> Result<(), RunError> {
-        let new = listeners(&config.http, &self.listeners)?;
-        let server = Server::over(clones(&new)?, Options::of(&config.http)?);
+        let options = Options::of(&config.http)?;
+        let server = Server::over(self.sockets.listen(&config.http.listen)?, options);
         let old = std::mem::replace(&mut self.serving, Serving::start(server, self.handle.clone()));
-        self.listeners = new;
         tokio::spawn(old.end());
         Ok(())
     }
@@ -177,19 +178,6 @@ impl Serving {
         // It fails when the server panicked, which the log has told.
         let _ = self.task.await;
     }
-}
-
-/// The sockets that the configuration asks for: those of `bound` that are among them, and new ones.
-fn listeners(http: &config::Http, bound: &[Listener]) -> Result<Vec<Listener>, RunError> {
-    let listener = |wanted: &config::Listen| match bound.iter().find(|bound| bound.address().as_ref() == Some(wanted)) {
-        Some(bound) => Ok(bound.another()?),
-        None => Ok(Listener::bind(wanted)?),
-    };
-    http.listen.iter().map(listener).collect()
-}
-
-fn clones(listeners: &[Listener]) -> io::Result<Vec<Listener>> {
-    listeners.iter().map(Listener::another).collect()
 }
 
 impl Lookout for Handle {

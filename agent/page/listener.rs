@@ -2,6 +2,7 @@
 
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -92,7 +93,14 @@ impl Listener {
         }
     }
 
-    fn nonblocking(self) -> Result<Listener, Error> {
+    /// A unix socket that an earlier process of ours bound, with its file.
+    pub(crate) fn unix(listener: UnixListener) -> Listener {
+        let path = listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
+        Listener::Unix(listener, path.map(|path| Arc::new(SocketFile(path))))
+    }
+
+    /// As the event loop wants it.
+    pub(crate) fn nonblocking(self) -> Result<Listener, Error> {
         match &self {
             Listener::Tcp(listener) => listener.set_nonblocking(true)?,
             Listener::Unix(listener, _) => listener.set_nonblocking(true)?,
@@ -108,6 +116,15 @@ impl Listener {
                 let address = listener.local_addr().ok()?;
                 address.as_pathname().map(|path| Listen::Unix(path.to_owned()))
             }
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Listener::Tcp(listener) => listener.as_fd(),
+            Listener::Unix(listener, _) => listener.as_fd(),
         }
     }
 }
