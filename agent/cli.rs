@@ -31,6 +31,7 @@ Exit codes:
 
 Environment:
   NOTIFY_SOCKET, WATCHDOG_USEC   set by systemd: readiness, reloads and the watchdog
+  LISTEN_FDS, LISTEN_FDNAMES     set by systemd: sockets to listen on
   JOURNAL_STREAM                 set by systemd: log lines carry the journal's levels
   CREDENTIALS_DIRECTORY          set by systemd: where { credential = \"…\" } is read
   Variables named by { env = \"…\" } in the configuration
