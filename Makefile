@@ -7,6 +7,8 @@ FUZZ_SECONDS ?= 600
 # The tests that did not test anything, one a line.
 SKIPPED := $(CURDIR)/target/skipped
 
+include packaging/package.mk
+
 help: ## What can be made here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 

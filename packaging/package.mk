@@ -1,0 +1,47 @@
+# Building and installing. The package is what `make install` installs, and no second list of files.
+
+PREFIX ?= /usr/local
+# Where vigie looks for its configuration.
+SYSCONFDIR := /etc
+DESTDIR ?=
+VERSION ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+# amd64, or arm64 where the toolchain has the target (rustup target add aarch64-unknown-linux-musl).
+ARCH ?= $(shell packaging/static --arch)
+# The program that install installs; `make deb` gives its own.
+BINARY ?= target/release/vigie
+
+.PHONY: deb static install uninstall
+
+deb: ## Build the Debian package, target/deb/vigie_VERSION_ARCH.deb
+	@packaging/deb "$(VERSION)" "$(ARCH)"
+
+static: ## Build the program that needs no library, target/static/ARCH/vigie
+	@packaging/static "$(ARCH)"
+
+install: $(BINARY) ## Install below PREFIX (/usr/local), for those without dpkg; DESTDIR= to stage
+	install -D -m 755 "$(BINARY)" "$(DESTDIR)$(PREFIX)/bin/vigie"
+	for unit in vigie.service vigie.socket drop-ins/process-details.conf drop-ins/icmp.conf drop-ins/docker.conf; do \
+	  case $$unit in drop-ins/*) to=share/vigie/$$unit ;; *) to=lib/systemd/system/$$unit ;; esac; \
+	  install -D -m 644 "systemd/$$unit" "$(DESTDIR)$(PREFIX)/$$to" && \
+	  sed -i -e 's,/usr/bin/vigie,$(PREFIX)/bin/vigie,; s,/usr/share/vigie,$(PREFIX)/share/vigie,' "$(DESTDIR)$(PREFIX)/$$to" || exit 1; \
+	done
+	install -d -m 755 "$(DESTDIR)$(PREFIX)/share/man/man1"
+	gzip -9n <packaging/vigie.1 >"$(DESTDIR)$(PREFIX)/share/man/man1/vigie.1.gz"
+	chmod 644 "$(DESTDIR)$(PREFIX)/share/man/man1/vigie.1.gz"
+	install -D -m 644 packaging/completions/vigie.bash "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/vigie"
+	install -D -m 644 packaging/completions/_vigie "$(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_vigie"
+	install -D -m 644 packaging/completions/vigie.fish "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/vigie.fish"
+	[ -e "$(DESTDIR)$(SYSCONFDIR)/vigie/config.toml" ] || \
+	  install -D -m 644 config.example.toml "$(DESTDIR)$(SYSCONFDIR)/vigie/config.toml"
+
+uninstall: ## Remove what install installed; the configuration and the state stay
+	rm -f "$(DESTDIR)$(PREFIX)/bin/vigie" \
+	  "$(DESTDIR)$(PREFIX)/lib/systemd/system/vigie.service" "$(DESTDIR)$(PREFIX)/lib/systemd/system/vigie.socket" \
+	  "$(DESTDIR)$(PREFIX)/share/man/man1/vigie.1.gz" \
+	  "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/vigie" \
+	  "$(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_vigie" \
+	  "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/vigie.fish"
+	rm -rf "$(DESTDIR)$(PREFIX)/share/vigie"
+
+target/release/vigie:
+	$(CARGO) build --release --locked
