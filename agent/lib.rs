@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Data moves once, from left to right. A sampler fills a [`snapshot::Reading`] with the points of the
-//! [`catalog::Metric`]s that it declares; the supervisor publishes it; exporters are pure functions of a
+//! [`metric::Metric`]s that it declares; the supervisor publishes it; exporters are pure functions of a
 //! [`snapshot::Snapshot`] and never see `/proc`.
 
 pub mod capture;
@@ -18,6 +18,7 @@ pub mod config;
 pub mod daemon;
 pub mod inventory;
 pub mod log;
+pub mod metric;
 pub mod page;
 pub mod samplers;
 pub mod snapshot;

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::catalog::Metric;
-use crate::config;
+use serde::Deserialize;
+
+use crate::metric::Metric;
 use crate::snapshot::{Failure, Reading};
 
 pub mod agent;
@@ -28,6 +29,7 @@ pub mod netclass;
 pub mod netdev;
 pub mod netstat;
 pub mod os;
+pub mod pattern;
 pub mod pressure;
 pub mod root;
 pub mod schedstat;
@@ -76,7 +78,7 @@ pub struct Declaration {
     /// Every metric that it may write.
     pub metrics: &'static [&'static Metric],
     /// Makes it, from its own section of the configuration.
-    pub build: fn(&config::Samplers) -> Box<dyn Sampler>,
+    pub build: fn(&Options) -> Box<dyn Sampler>,
 }
 
 /// Every sampler, in the order of a pass.
@@ -111,6 +113,30 @@ pub static ALL: &[&Declaration] = &[
     &uname::SAMPLER,
     &vmstat::SAMPLER,
 ];
+
+/// Options of the samplers, `[samplers]`: each sampler's section is a type beside the sampler.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Samplers that do not run, by name.
+    pub disabled: Vec<String>,
+    /// Which interfaces' neighbours are counted.
+    pub arp: interfaces::Options,
+    /// Which block devices are shown.
+    pub diskstats: disk::Options,
+    /// Which mounts are shown.
+    pub filesystem: filesystem::Options,
+    /// Which interfaces' state is shown.
+    pub netclass: interfaces::Options,
+    /// Which interfaces' traffic is shown.
+    pub netdev: interfaces::Options,
+    /// Which counters are shown beside the usual ones.
+    pub netstat: netstat::Options,
+    /// Where files of other programs are.
+    pub textfile: textfile::Options,
+    /// Which counters are shown.
+    pub vmstat: vmstat::Options,
+}
 
 /// Why a source gave nothing.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::catalog::{Metric, MetricRef};
+use crate::metric::{Metric, MetricRef};
 
 /// One number. Integers stay integers to the wire: an `f64` loses bytes above 2^53.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -314,7 +314,7 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::Unit;
+    use crate::metric::Unit;
 
     static READS: Metric = Metric::counter("reads_total", Unit::Of("{read}"), "Reads.");
     static WRITES: Metric = Metric::counter("writes_total", Unit::Of("{write}"), "Writes.");

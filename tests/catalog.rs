@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use vigie::catalog::{self, Kind, Metric, PageType, Unit};
+use vigie::catalog;
+use vigie::metric::{Kind, Metric, PageType, Unit};
 
 /// Names without the suffix of their unit, as node_exporter has them, by the start of the name.
 const UNIT_NOT_IN_NAME: &[&str] = &[

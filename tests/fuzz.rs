@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use parsers::PARSERS;
-use vigie::config;
-use vigie::samplers::ALL;
+
 use vigie::samplers::root::{Buffer, Root};
+use vigie::samplers::{self, ALL};
 use vigie::snapshot::Reading;
 
 /// Marsaglia's xorshift: the same numbers for the same seed, on every machine.
@@ -251,7 +251,7 @@ fn every_sampler_survives_any_tree() {
         files.retain(|file| !file.ends_with("capture.toml"));
         files.sort();
         let root = Root::open(&folder.path().join("proc"), &folder.path().join("sys"), folder.path()).unwrap();
-        let options = config::Samplers::default();
+        let options = samplers::Options::default();
         let mut sources: Vec<_> = ALL
             .iter()
             .map(|declaration| (declaration.name, (declaration.build)(&options), Reading::default()))

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use vigie::catalog::{self, Kind, Metric, PageType};
+use vigie::catalog;
+use vigie::metric::{Kind, Metric, PageType};
 
 /// What a page says of this run rather than of the host: the value is masked.
 const VALUES_OF_THE_RUN: &[&str] = &[

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{Kind, Label, Metric, Otel, PageType, supervised};
+use super::supervised;
+use crate::metric::{Kind, Label, Metric, Otel, PageType};
 use crate::samplers;
 
 const HEAD: &str = "# Metrics
@@ -166,7 +167,7 @@ fn code(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::Unit;
+    use crate::metric::Unit;
 
     #[test]
     fn a_row_tells_both_names_and_what_is_called_otherwise() {

@@ -99,7 +99,7 @@ mod tests {
     use std::time::{Instant, SystemTime};
 
     use super::*;
-    use crate::catalog::{Metric, Unit};
+    use crate::metric::{Metric, Unit};
     use crate::snapshot::{Labels, Reading};
 
     static UP: Metric = Metric::gauge("up", Unit::One, "Up.");

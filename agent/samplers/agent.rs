@@ -3,7 +3,7 @@
 use super::fields::{Fields, Malformed};
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::catalog::{Kind, Label, Metric, Unit};
+use crate::metric::{Kind, Label, Metric, Unit};
 use crate::snapshot::{Labels, Reading};
 
 static CPU: Metric =

@@ -6,7 +6,7 @@ use super::SampleError::Absent;
 use super::born::Born;
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::catalog::{Label, Metric, Unit};
+use crate::metric::{Label, Metric, Unit};
 use crate::snapshot::{Labels, Reading};
 
 const MASTER: &[Label] = &[Label::new("master")];

@@ -3,7 +3,7 @@
 use super::fields::{Malformed, number};
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::catalog::{Metric, Unit};
+use crate::metric::{Metric, Unit};
 use crate::snapshot::Reading;
 
 static ENTRIES: Metric =

@@ -4,7 +4,7 @@ use super::born::Born;
 use super::fields::{Fields, Malformed};
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier, stat};
-use crate::catalog::{Kind, Label, Metric, Unit};
+use crate::metric::{Kind, Label, Metric, Unit};
 use crate::snapshot::{Labels, Reading};
 
 pub mod sysfs;

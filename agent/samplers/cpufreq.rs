@@ -3,7 +3,7 @@
 use super::born::Born;
 use super::root::{Buffer, Dir, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::catalog::{Label, Metric, Unit};
+use crate::metric::{Label, Metric, Unit};
 use crate::snapshot::{Labels, Reading};
 
 const CPU: Label = Label::new("cpu").otel("cpu.logical_number");

@@ -6,8 +6,9 @@ use super::born::Born;
 use super::fields::{Fields, Malformed};
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::catalog::Label;
-use crate::config::{self, Pattern};
+use crate::metric::Label;
+use crate::samplers;
+use crate::samplers::pattern::Pattern;
 use crate::snapshot::{Labels, Reading};
 use columns::COLUMNS;
 use inventory::Inventory;
@@ -81,7 +82,7 @@ struct Device {
 const INVENTORY_PASSES: usize = 60;
 
 impl Diskstats {
-    fn new(config: &config::Samplers) -> Diskstats {
+    fn new(config: &samplers::Options) -> Diskstats {
         Diskstats { exclude: config.diskstats.exclude.clone(), devices: Born::default(), beside: Buffer::default() }
     }
 }
@@ -186,7 +187,7 @@ mod tests {
         let page = sampled(&SAMPLER, &[("proc/diskstats", &lines)]).unwrap();
         assert_eq!(devices(&page), ["vda", "nvme0n1", "md0"]);
         let options = Options { exclude: Pattern::fixed("^v") };
-        let config = config::Samplers { diskstats: options, ..config::Samplers::default() };
+        let config = samplers::Options { diskstats: options, ..samplers::Options::default() };
         let page = Trial::of(&SAMPLER, &config, &[("proc/diskstats", &lines)]).pass().unwrap();
         assert_eq!(devices(&page), ["loop0", "zram0", "nvme0n1", "nvme0n1p2", "md0", "sda10", "fd0"]);
     }
@@ -203,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_inventory_is_read_at_birth_and_once_in_sixty_passes() {
-        let mut trial = Trial::of(&SAMPLER, &config::Samplers::default(), &[("proc/diskstats", VDA)]);
+        let mut trial = Trial::of(&SAMPLER, &samplers::Options::default(), &[("proc/diskstats", VDA)]);
         trial.pass().unwrap();
         trial.write("run/udev/data/b254:0", "E:ID_MODEL=Fast\n");
         let told = |page: Vec<String>| only(&page, "node_disk_info").concat().contains("Fast");

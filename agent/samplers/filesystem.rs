@@ -9,8 +9,9 @@ use super::born::Born;
 use super::root::calls::Space;
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::catalog::{Kind, Label, Metric, Unit};
-use crate::config::{self, Pattern};
+use crate::metric::{Kind, Label, Metric, Unit};
+use crate::samplers;
+use crate::samplers::pattern::Pattern;
 use crate::snapshot::{Labels, Reading};
 use lane::{Answer, Asked, Lane};
 
@@ -99,7 +100,7 @@ pub static SAMPLER: Declaration = Declaration {
         &DEVICE_ERROR,
         &MOUNT_INFO,
     ],
-    build: |samplers: &config::Samplers| Box::new(Filesystem::new(samplers.filesystem.clone())),
+    build: |samplers: &samplers::Options| Box::new(Filesystem::new(samplers.filesystem.clone())),
 };
 
 /// `[samplers.filesystem]`.

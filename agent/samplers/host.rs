@@ -1,13 +1,13 @@
 //! A folder that stands for a host, for the tests of the samplers.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use super::root::{Buffer, Root};
 use super::{SampleError, Sampler};
-use crate::snapshot::{Reading, Value};
+use crate::snapshot::{Family, Point, Reading, Value};
 
 /// Files below `proc`, `sys` and `etc` of a folder of its own, which goes when this goes.
 pub(crate) struct Host {
@@ -23,18 +23,21 @@ impl Host {
         for place in ["proc", "sys"] {
             fs::create_dir_all(folder.join(place)).unwrap();
         }
-        let root = Root::open(&folder.join("proc"), &folder.join("sys"), &folder).unwrap();
-        let host = Host { folder, root };
         for (path, content) in files {
-            host.write(path, content);
+            write(&folder.join(path), content.as_bytes());
         }
-        host
+        let root = Root::open(&folder.join("proc"), &folder.join("sys"), &folder).unwrap();
+        Host { folder, root }
     }
 
-    pub(crate) fn write(&self, path: &str, content: &str) {
-        let path = self.folder.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
+    /// Makes or replaces a file.
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        write(&self.folder.join(path), content.as_ref());
+    }
+
+    /// Removes a file.
+    pub(crate) fn remove(&self, path: &str) {
+        fs::remove_file(self.folder.join(path)).unwrap();
     }
 
     /// Every point of one pass, as `name{labels} value`.
@@ -52,18 +55,27 @@ impl Drop for Host {
     }
 }
 
+fn write(path: &Path, content: &[u8]) {
+    let parent = path.parent().unwrap();
+    fs::create_dir_all(parent).unwrap();
+    let next = parent.join(".next");
+    fs::write(&next, content).unwrap();
+    fs::rename(next, path).unwrap();
+}
+
+/// What a reading holds, as lines of `name{labels} value`.
 pub(crate) fn lines(reading: &Reading) -> Vec<String> {
-    let mut lines = Vec::new();
-    for family in reading.families() {
-        for point in family.points() {
-            let value = match point.value {
-                Value::Int(value) => value.to_string(),
-                Value::Float(value) => value.to_string(),
-            };
-            let labels = point.labels.page();
-            let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
-            lines.push(format!("{}{labels} {value}", family.metric.name));
-        }
-    }
-    lines
+    reading.families().flat_map(|family| family.points().iter().map(|point| line(family, point))).collect()
+}
+
+fn line(family: &Family, point: &Point) -> String {
+    let labels = match point.labels.page() {
+        "" => String::new(),
+        page => format!("{{{page}}}"),
+    };
+    let value = match point.value {
+        Value::Int(value) => value.to_string(),
+        Value::Float(value) => value.to_string(),
+    };
+    format!("{}{}{labels} {value}", family.metric.name, point.labels.suffix())
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::config::Pattern;
+use crate::samplers::pattern::Pattern;
 
 /// `[samplers.netdev]`, `[samplers.netclass]` and `[samplers.arp]`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -2,7 +2,7 @@
 
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier, fields};
-use crate::catalog::{Metric, Unit};
+use crate::metric::{Metric, Unit};
 use crate::snapshot::Reading;
 
 static TASKS: Metric = Metric::counter(

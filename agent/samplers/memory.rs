@@ -4,7 +4,7 @@ use super::born::Born;
 use super::fields::Malformed;
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::catalog::{Kind, Metric, MetricRef, Unit};
+use crate::metric::{Kind, Metric, MetricRef, Unit};
 use crate::snapshot::{Labels, Reading};
 use keys::KNOWN;
 

@@ -4,7 +4,7 @@ use super::born::Born;
 use super::interfaces::Options;
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::catalog::{Label, Metric, Unit};
+use crate::metric::{Label, Metric, Unit};
 use crate::snapshot::Reading;
 use interface::Interface;
 

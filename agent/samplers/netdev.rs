@@ -5,7 +5,7 @@ use super::fields::{Fields, Malformed};
 use super::interfaces::Options;
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::catalog::{Label, Metric, Unit};
+use crate::metric::{Label, Metric, Unit};
 use crate::snapshot::{Labels, Reading};
 
 const INTERFACE: &[Label] = &[Label::new("device").otel("network.interface.name")];

@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::catalog::{Metric, MetricRef, Unit};
-use crate::config::Pattern;
+use crate::metric::{Metric, MetricRef, Unit};
+use crate::samplers::pattern::Pattern;
 use crate::snapshot::{Labels, Reading, Value};
 use layout::{Choice, Layout, parse_list, parse_pairs};
 

@@ -3,7 +3,7 @@
 use super::fields::Malformed;
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::catalog::{Label, Metric, Unit};
+use crate::metric::{Label, Metric, Unit};
 use crate::snapshot::{Labels, Reading};
 
 static INFO: Metric =

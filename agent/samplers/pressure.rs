@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use super::fields::{self, Fields, Malformed};
 use super::root::{Buffer, Dir, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::catalog::{Metric, Unit};
+use crate::metric::{Metric, Unit};
 use crate::snapshot::Reading;
 
 static CPU_WAITING: Metric = Metric::counter(

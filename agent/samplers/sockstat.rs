@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::fields::Malformed;
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::catalog::{Metric, Unit};
+use crate::metric::{Metric, Unit};
 use crate::snapshot::{Labels, Reading};
 
 const fn sockets(name: &'static str, help: &'static str) -> Metric {

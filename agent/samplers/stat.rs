@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use super::fields::{Fields, Malformed};
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::catalog::{Kind, Metric, Unit};
+use crate::metric::{Kind, Metric, Unit};
 use crate::snapshot::Reading;
 
 static INTERRUPTS: Metric =
@@ -131,7 +131,7 @@ impl Handover {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
+    use crate::samplers;
     use crate::samplers::{cpu, host::Host};
 
     #[test]
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn one_reading_of_the_file_serves_cpu_and_stat() {
         let host = Host::new(&[("proc/stat", "cpu0 1 2 3 4\nctxt 30\n")]);
-        let build = |declaration: &Declaration| (declaration.build)(&config::Samplers::default());
+        let build = |declaration: &Declaration| (declaration.build)(&samplers::Options::default());
         let (mut cpu, mut stat) = (build(&cpu::SAMPLER), build(&SAMPLER));
         host.pass(&mut *cpu).unwrap();
         host.write("proc/stat", "ctxt 31\n");

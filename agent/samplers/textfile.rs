@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::catalog::{self, Label, Metric, Unit};
-use crate::config;
+use crate::metric::{Label, Metric, Unit};
+use crate::samplers;
 use crate::snapshot::Reading;
 use folder::{File, Folder, Room};
 use union::{Owned, Union};
@@ -55,11 +55,11 @@ struct Textfile {
 }
 
 impl Textfile {
-    fn new(config: &config::Samplers) -> Textfile {
+    fn new(config: &samplers::Options) -> Textfile {
         let Options { directory, directories } = &config.textfile;
         Textfile {
             folders: directory.iter().chain(directories).map(|path| Folder::of(path)).collect(),
-            owned: Owned::of(catalog::all().into_iter()),
+            owned: Owned::of(super::ALL.iter().flat_map(|declaration| declaration.metrics).copied()),
             union: Union::default(),
             complaints: BTreeSet::new(),
         }
@@ -115,7 +115,7 @@ mod tests {
     fn trial(files: &[(&str, &str)]) -> Trial {
         let directory = Some("/var/lib/text/".to_owned());
         let textfile = Options { directory, directories: Vec::new() };
-        let config = config::Samplers { textfile, ..config::Samplers::default() };
+        let config = samplers::Options { textfile, ..samplers::Options::default() };
         let keep = [("var/lib/text/README", "not read")];
         Trial::of(&SAMPLER, &config, &[files, &keep].concat())
     }
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn a_missing_folder_and_what_is_no_text_are_errors() {
         let textfile = Options { directories: vec!["/nowhere".to_owned()], ..Options::default() };
-        let config = config::Samplers { textfile, ..config::Samplers::default() };
+        let config = samplers::Options { textfile, ..samplers::Options::default() };
         assert!(error(&Trial::of(&SAMPLER, &config, &[]).pass().unwrap()));
         assert!(error(&trial(&[("var/lib/text/folder.prom/x", "")]).pass().unwrap()));
         let mut trial = trial(&[]);

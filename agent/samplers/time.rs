@@ -6,7 +6,7 @@ use tz::TimeZone;
 
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::catalog::{Label, Metric, Unit};
+use crate::metric::{Label, Metric, Unit};
 use crate::snapshot::{Labels, Reading};
 
 static TIME: Metric =
@@ -122,7 +122,7 @@ impl Time {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
+    use crate::samplers;
     use crate::samplers::trial::{CAPTURE, Trial, only, sampled};
 
     /// A zone file without transitions (RFC 8536) whose rule is POSIX' `TZ`.
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn summer_time_is_known() {
         let trial = |path| {
-            let mut trial = Trial::of(&SAMPLER, &config::Samplers::default(), &[CAPTURE]);
+            let mut trial = Trial::of(&SAMPLER, &samplers::Options::default(), &[CAPTURE]);
             trial.write(path, zone("CET-1CEST,M3.5.0,M10.5.0/3"));
             trial.pass().unwrap()
         };

@@ -3,7 +3,7 @@
 use super::root::calls::Timex;
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::catalog::{Metric, Unit};
+use crate::metric::{Metric, Unit};
 use crate::snapshot::Reading;
 
 static SYNC_STATUS: Metric =
@@ -152,7 +152,8 @@ fn put(timex: &Timex, reading: &mut Reading) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samplers::trial::{CAPTURE, lines, sampled};
+    use crate::samplers::host::lines;
+    use crate::samplers::trial::{CAPTURE, sampled};
 
     fn page(timex: &Timex) -> Vec<String> {
         let mut reading = Reading::default();

@@ -8,8 +8,8 @@ use super::born::Born;
 use super::fields::{Fields, Malformed};
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::catalog::{Kind, Metric, Unit};
-use crate::config::Pattern;
+use crate::metric::{Kind, Metric, Unit};
+use crate::samplers::pattern::Pattern;
 use crate::snapshot::{Labels, Reading};
 
 static OOM_KILL: Metric = Metric::counter(
@@ -147,12 +147,12 @@ pub fn parse<'a>(text: &'a str, mut each: impl FnMut(&'a str, u64)) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
+    use crate::samplers;
     use crate::samplers::host::Host;
 
     fn page(text: &str, fields: Option<&str>) -> Vec<String> {
         let host = Host::new(&[("proc/vmstat", text)]);
-        let mut samplers = config::Samplers::default();
+        let mut samplers = samplers::Options::default();
         if let Some(fields) = fields {
             samplers.vmstat = Options { fields: fields.to_owned().try_into().unwrap() };
         }

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::source::{Source, Spare, lock};
 use super::{LOOP_LOST, Shared};
-use crate::catalog::{Label, Metric, Unit};
 use crate::config;
+use crate::metric::{Label, Metric, Unit};
 use crate::snapshot::{Labels, Reading};
 
 const COLLECTOR: &[Label] = &[Label::new("collector")];

@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use crate::config;
 use crate::samplers::root::{Buffer, Root};
-use crate::samplers::{Declaration, Sampler};
+use crate::samplers::{self, Declaration, Sampler};
 use crate::snapshot::{Failure, Labels, Reading};
 
 /// A sampler at work.
@@ -17,7 +16,7 @@ pub(super) struct Source {
     pub(super) labels: SourceLabels,
     /// Held while sampling. A sampler that hangs keeps it, and everybody else goes past.
     worker: Mutex<Worker>,
-    options: config::Samplers,
+    options: samplers::Options,
     latest: Mutex<Arc<Reading>>,
     state: Mutex<State>,
     failures: AtomicU64,
@@ -68,7 +67,7 @@ impl Spare {
 
 impl Source {
     /// Builds the sampler. `failures` is what a predecessor counted.
-    pub(super) fn new(declaration: &'static Declaration, options: &config::Samplers, failures: u64) -> Source {
+    pub(super) fn new(declaration: &'static Declaration, options: &samplers::Options, failures: u64) -> Source {
         let worker = Worker { sampler: (declaration.build)(options), spare: Spare::default() };
         let unread = Reading::failed("not sampled yet".to_owned());
         Source {
@@ -97,9 +96,9 @@ impl Source {
     }
 
     /// Whether it was built from these options.
-    pub(super) fn has_options(&self, options: &config::Samplers) -> bool {
-        config::Samplers { disabled: Vec::new(), ..self.options.clone() }
-            == config::Samplers { disabled: Vec::new(), ..options.clone() }
+    pub(super) fn has_options(&self, options: &samplers::Options) -> bool {
+        samplers::Options { disabled: Vec::new(), ..self.options.clone() }
+            == samplers::Options { disabled: Vec::new(), ..options.clone() }
     }
 
     /// Since when the sampling that is under way lasts.

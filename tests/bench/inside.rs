@@ -9,9 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::time::{ClockId, clock_gettime};
-use vigie::config;
 use vigie::page::cache::Cache;
 use vigie::page::prometheus::Format;
+use vigie::samplers;
 use vigie::samplers::root::{Buffer, Passed, Record, Root};
 use vigie::samplers::{ALL, Declaration, Sampler, Tier};
 use vigie::snapshot::{Reading, Snapshot};
@@ -29,7 +29,7 @@ struct Host {
 
 impl Host {
     fn of(root: Root) -> Host {
-        let options = config::Samplers::default();
+        let options = samplers::Options::default();
         let wanted = ALL.iter().filter(|declaration| declaration.tier != Tier::Slow);
         let sources = wanted.map(|declaration| (*declaration, (declaration.build)(&options), Reading::default()));
         Host { sources: sources.collect(), root, buffer: Buffer::default() }

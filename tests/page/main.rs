@@ -15,8 +15,8 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use vigie::catalog::{Metric, Unit};
 use vigie::config::Listen;
+use vigie::metric::{Metric, Unit};
 use vigie::page::listener::Listener;
 use vigie::page::server::{Options, Server};
 use vigie::page::{Lookout, ROUTES};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{Label, Metric, Unit};
+use crate::metric::{Label, Metric, Unit};
 use crate::samplers::cpu::MOST_CPUS;
 use crate::samplers::fields::{self, Malformed};
 use crate::samplers::root::{Buffer, Dir, Root};

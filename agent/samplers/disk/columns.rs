@@ -1,6 +1,6 @@
 //! The numbers of a line of `/proc/diskstats`, each with its metric.
 
-use crate::catalog::{Metric, Unit};
+use crate::metric::{Metric, Unit};
 use crate::snapshot::Value;
 
 const OPERATION: Unit = Unit::Of("{operation}");

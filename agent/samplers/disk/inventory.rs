@@ -1,7 +1,7 @@
 //! What udev knows of a block device, from `/run/udev/data` and `/sys/block`.
 
 use super::Line;
-use crate::catalog::{Label, Metric, Unit};
+use crate::metric::{Label, Metric, Unit};
 use crate::samplers::root::{Buffer, Root};
 use crate::snapshot::{Labels, Reading};
 

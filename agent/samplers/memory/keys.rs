@@ -1,6 +1,6 @@
 //! The keys of `/proc/meminfo` that kernels are known to have, each with its metric.
 
-use crate::catalog::{Metric, Unit};
+use crate::metric::{Metric, Unit};
 
 /// Key → metric, in the order of a current kernel (`fs/proc/meminfo.c`); what only older ones or other architectures
 /// have comes last.

@@ -4,9 +4,9 @@ use std::iter::zip;
 use std::sync::Arc;
 
 use super::{METRICS, OTHER, Options};
-use crate::catalog::{Metric, MetricRef};
-use crate::config::Pattern;
+use crate::metric::{Metric, MetricRef};
 use crate::samplers::fields::Malformed;
+use crate::samplers::pattern::Pattern;
 use crate::snapshot::Value;
 
 /// What the lines of a file hold. The kernel seldom changes them (the first ICMP message of a type adds a field), so

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::format::{Family, Type};
-use crate::catalog::{Kind, Metric, PageType, Unit};
+use crate::metric::{Kind, Metric, PageType, Unit};
 use crate::snapshot::{Labels, Value};
 
 type Series = Vec<(Labels, Value)>;
@@ -125,10 +125,13 @@ pub(super) struct Owned {
     templates: Vec<(&'static str, &'static str)>,
 }
 
+/// How names begin that no file may take.
+const RESERVED: [(&str, &str); 3] = [("vigie_", ""), ("node_scrape_collector_", ""), ("probe_", "")];
+
 impl Owned {
-    /// The names of these metrics, and every `vigie_…`.
+    /// The names of these metrics, and those that the supervisor and the probes give.
     pub(super) fn of(metrics: impl Iterator<Item = &'static Metric>) -> Owned {
-        let mut owned = Owned { names: HashSet::new(), templates: vec![("vigie_", "")] };
+        let mut owned = Owned { names: HashSet::new(), templates: RESERVED.to_vec() };
         for metric in metrics.filter(|metric| metric.on_page) {
             let template = metric.name.split_once('{').zip(metric.name.rsplit_once('}'));
             if let Some(((before, _), (_, after))) = template {

@@ -1,0 +1,126 @@
+//! Samplers that panic, hang and come back; passes that are shared; readings that grow old.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use super::*;
+use crate::metric::{Metric, Unit};
+use crate::samplers::{Sampler, Tier};
+
+static GOOD: Metric = Metric::gauge("good", Unit::One, "Good.");
+static STEADY: Declaration = declaration("steady", |_| Box::new(Steady));
+static PANICS: Declaration = declaration("panics", |_| Box::new(Panics));
+static HANGS: Declaration = declaration("hangs", |_| Box::new(Hangs { samplings: 0 }));
+static RELEASED: AtomicBool = AtomicBool::new(false);
+
+const fn declaration(name: &'static str, build: fn(&samplers::Options) -> Box<dyn Sampler>) -> Declaration {
+    Declaration { name, tier: Tier::Standard, metrics: &[], build }
+}
+
+struct Steady;
+
+impl Sampler for Steady {
+    fn sample(&mut self, _: &Root, _: &mut Buffer, reading: &mut Reading) -> Result<(), SampleError> {
+        reading.put(&GOOD, 1_u64);
+        Ok(())
+    }
+}
+
+struct Panics;
+
+impl Sampler for Panics {
+    fn sample(&mut self, _: &Root, _: &mut Buffer, reading: &mut Reading) -> Result<(), SampleError> {
+        reading.put(&GOOD, 1_u64);
+        panic!("of this test")
+    }
+}
+
+/// Samples well at first, then hangs until it is released.
+struct Hangs {
+    samplings: u32,
+}
+
+impl Sampler for Hangs {
+    fn sample(&mut self, _: &Root, _: &mut Buffer, reading: &mut Reading) -> Result<(), SampleError> {
+        self.samplings += 1;
+        while self.samplings > 1 && !RELEASED.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        reading.put(&GOOD, 1_u64);
+        Ok(())
+    }
+}
+
+fn handle(declarations: &'static [&'static Declaration]) -> Handle {
+    let slash = Path::new("/");
+    let root = Root::open(&slash.join("proc"), &slash.join("sys"), slash).unwrap();
+    let handle = Handle::of(root, &config::Config::default(), declarations);
+    handle.sample();
+    handle
+}
+
+fn source(handle: &Handle, name: &str) -> SourceHealth {
+    handle.health().sources.into_iter().find(|source| source.name == name).unwrap()
+}
+
+#[test]
+fn a_sampler_that_panics_costs_its_own_families_only() {
+    let handle = handle(const { &[&PANICS, &STEADY] });
+    assert_eq!(source(&handle, "panics").message.as_deref(), Some("the sampler panicked: of this test"));
+    assert_eq!((source(&handle, "panics").series, source(&handle, "steady").series), (0, 1));
+    assert_eq!(source(&handle, "panics").failures, 1);
+}
+
+#[tokio::test]
+async fn a_sampler_that_hangs_costs_its_own_families_only_and_comes_back() {
+    let handle = handle(const { &[&HANGS, &STEADY] });
+    handle.start().unwrap();
+    tokio::spawn(handle.clone().monitor());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let wait_for = async |what: &dyn Fn() -> bool| {
+        while !what() {
+            assert!(Instant::now() < deadline, "{:?}", handle.health());
+            handle.snapshot(Duration::ZERO, Duration::from_millis(50)).await;
+        }
+    };
+    wait_for(&|| !source(&handle, "hangs").success).await;
+    let before = Instant::now();
+    wait_for(&|| source(&handle, "steady").success && handle.0.full_pass.borrow().is_some_and(|pass| pass > before))
+        .await;
+    RELEASED.store(true, Ordering::Relaxed);
+    wait_for(&|| source(&handle, "hangs").success).await;
+    handle.stop();
+}
+
+#[tokio::test]
+async fn scrapes_that_come_together_share_one_pass() {
+    let handle = handle(const { &[&STEADY] });
+    handle.start().unwrap();
+    let scrape = || handle.snapshot(Duration::from_millis(200), Duration::from_secs(5));
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    let before = handle.0.passes.load(Ordering::Relaxed);
+    let (one, two, three) = tokio::join!(scrape(), scrape(), scrape());
+    assert!(Arc::ptr_eq(&one, &two) && Arc::ptr_eq(&two, &three));
+    assert!(handle.0.passes.load(Ordering::Relaxed) <= before + 1);
+    handle.stop();
+}
+
+#[test]
+fn a_reading_that_grew_old_is_not_shown() {
+    let handle = handle(const { &[&STEADY] });
+    let source = handle.0.sources().first().map(Arc::clone).unwrap();
+    let now = Instant::now();
+    assert_eq!(handle.0.current(&source, now).series(), 1);
+    let later = handle.0.current(&source, now + Duration::from_secs(31));
+    assert_eq!(later.failure.as_ref().map(|failure| failure.message.as_str()), Some("not sampled for 31 s"));
+}
+
+#[test]
+fn a_reload_keeps_what_did_not_change() {
+    let handle = handle(const { &[&PANICS, &STEADY] });
+    handle.reload(&config::Config::default());
+    assert_eq!(source(&handle, "panics").failures, 1);
+    let without = samplers::Options { disabled: vec!["panics".into()], ..samplers::Options::default() };
+    handle.reload(&config::Config { samplers: without, ..config::Config::default() });
+    assert_eq!(handle.health().sources.len(), 1);
+}
