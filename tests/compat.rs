@@ -92,7 +92,7 @@ const MOVES: &[(&str, f64, f64)] = &[
     ("node_load15", 1.0, 0.0),
     ("node_filefd_allocated", 4096.0, 0.0),
     ("node_entropy_available_bits", 4096.0, 0.0),
-    ("node_disk_io_now", 64.0, 0.0),
+    ("node_disk_io_now", 1024.0, 0.0),
     ("node_filesystem_size_bytes", 0.0, 0.0),
     ("node_filesystem_files", 0.0, 0.0),
     ("node_filesystem_files_free", 1e5, 0.0),
@@ -212,9 +212,16 @@ fn every_series_of_node_exporter_is_ours_with_its_labels_type_and_value() {
     let Some((agent, peer, _texts)) = both() else { return };
     // Once to warm up: sockets, page cache, the peer's own files.
     let _ = (agent.page(), peer.page());
-    let (before, theirs, after) = (agent.page(), peer.page(), agent.page());
-    let told = differences(&before, &theirs, &after);
-    assert!(told.is_empty(), "{} differences:\n{told}", told.lines().count());
+    // A burst between two pages is over in the next round; what is wrong is wrong in each.
+    let mut told = String::new();
+    for _ in 0..3 {
+        let (before, theirs, after) = (agent.page(), peer.page(), agent.page());
+        told = differences(&before, &theirs, &after);
+        if told.is_empty() {
+            return;
+        }
+    }
+    panic!("{} differences:\n{told}", told.lines().count());
 }
 
 #[test]
