@@ -16,7 +16,7 @@ use vigie::samplers::root::{Buffer, Passed, Record, Root};
 use vigie::samplers::{ALL, Declaration, Sampler, Tier};
 use vigie::snapshot::{Reading, Snapshot};
 
-use crate::report::{Report, median, milliseconds};
+use crate::report::{Report, milliseconds, quartile};
 
 const ROUNDS: usize = 200;
 
@@ -129,7 +129,7 @@ pub(crate) fn pass(report: &mut Report) {
         ours.push(cpu(|| host.pass()));
         bare.push(cpu(|| floor.pass()));
     }
-    let (ours, bare) = (median(&mut ours), median(&mut bare));
+    let (ours, bare) = (quartile(&mut ours), quartile(&mut bare));
     report.fact("series", &host.sources.iter().map(|(_, _, reading)| reading.series()).sum::<usize>().to_string());
     report.fact("files", &floor.files.len().to_string());
     report.fact("pass", &milliseconds(ours));
@@ -137,12 +137,12 @@ pub(crate) fn pass(report: &mut Report) {
     report.at_most("pass / floor", ours.as_secs_f64() / bare.as_secs_f64(), 1.5, "");
 
     let sources = (0..host.sources.len()).map(|index| {
-        let cost = median(&mut (0..50).map(|_| cpu(|| host.sample(index))).collect::<Vec<_>>());
+        let cost = quartile(&mut (0..50).map(|_| cpu(|| host.sample(index))).collect::<Vec<_>>());
         (cost, host.sources[index].0.name.to_owned())
     });
     dearest(report, "pass", sources.collect());
     let files = (0..floor.files.len()).map(|index| {
-        let cost = median(&mut (0..50).map(|_| cpu(|| floor.read(index))).collect::<Vec<_>>());
+        let cost = quartile(&mut (0..50).map(|_| cpu(|| floor.read(index))).collect::<Vec<_>>());
         (cost, floor.files[index].1.display().to_string())
     });
     dearest(report, "floor", files.collect());
@@ -214,7 +214,7 @@ pub(crate) fn rendering(report: &mut Report) {
                 })
             })
             .collect();
-        let cost = median(&mut rounds).as_secs_f64() * 1e3 * 600.0 / series as f64;
+        let cost = quartile(&mut rounds).as_secs_f64() * 1e3 * 600.0 / series as f64;
         report.fact(&format!("{what}: {series} series"), &format!("{bytes} bytes"));
         report.at_most(what, cost, limit, "ms");
     }

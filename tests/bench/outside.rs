@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
-use crate::report::{Report, median, milliseconds};
+use crate::report::{Report, milliseconds, quartile};
 use crate::support::{Agent, Connection, Launch, node_exporter};
 
 /// Scrapes of one round; rounds of both programs take turns.
@@ -44,7 +44,7 @@ impl Payer {
     }
 
     fn cost(&mut self) -> Duration {
-        median(&mut self.rounds)
+        quartile(&mut self.rounds)
     }
 }
 
