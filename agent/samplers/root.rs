@@ -15,11 +15,12 @@ use rustix::fs::RawDir;
 
 use super::SampleError;
 use super::fields::Malformed;
-use super::stat::Handover;
 use calls::Calls;
+use handover::Handover;
 use kept::{Budget, Kept};
 
 pub mod calls;
+pub mod handover;
 mod kept;
 
 /// The most that is read of one file, in bytes. The largest file of a large host, `/proc/net/udp` with 65,536

@@ -1,9 +1,9 @@
 //! Interrupts, context switches, forks and the boot time, from `/proc/stat`.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::fields::{Fields, Malformed};
+use super::root::handover::Totals;
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
 use crate::metric::{Kind, Metric, Unit};
@@ -68,23 +68,6 @@ impl Sampler for Stat {
     }
 }
 
-/// The lines of `/proc/stat` that are about the whole system.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Interrupts of all kinds.
-    pub interrupts: Option<u64>,
-    /// Context switches of all CPUs.
-    pub context_switches: Option<u64>,
-    /// When the kernel started, since 1970.
-    pub boot_time_seconds: Option<u64>,
-    /// Processes and threads that were started.
-    pub forks: Option<u64>,
-    /// Threads that run or are ready to.
-    pub running: Option<u64>,
-    /// Threads that wait for I/O.
-    pub blocked: Option<u64>,
-}
-
 /// Parses all of `/proc/stat` but its `cpu` lines (proc(5)).
 pub fn parse(text: &str) -> Result<Totals, Malformed> {
     let mut totals = Totals::default();
@@ -105,27 +88,6 @@ pub fn parse(text: &str) -> Result<Totals, Malformed> {
         return Err(Malformed::new("a line such as ctxt or btime", text));
     }
     Ok(totals)
-}
-
-/// What `cpu` found in `/proc/stat` for `stat`: the kernel sums every interrupt of every CPU to write that file, so
-/// that one reading serves both.
-#[derive(Debug, Default)]
-pub struct Handover(Mutex<Option<(Instant, Totals)>>);
-
-/// The oldest that a handover may be: both samplers run in one pass or read for themselves.
-const HANDOVER_AGE: Duration = Duration::from_millis(100);
-
-impl Handover {
-    /// Leaves what was read at that moment.
-    pub fn leave(&self, at: Instant, totals: Option<Totals>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = totals.map(|totals| (at, totals));
-    }
-
-    /// Takes what was left, once, if it is of this pass.
-    pub fn take(&self, now: Instant) -> Option<Totals> {
-        let (at, totals) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        (now.saturating_duration_since(at) <= HANDOVER_AGE).then_some(totals)
-    }
 }
 
 #[cfg(test)]
@@ -162,15 +124,5 @@ mod tests {
         host.write("proc/stat", "ctxt 31\n");
         assert_eq!(host.pass(&mut *stat).unwrap(), ["node_context_switches_total 30"]);
         assert_eq!(host.pass(&mut *stat).unwrap(), ["node_context_switches_total 31"]);
-    }
-
-    #[test]
-    fn a_handover_serves_once_and_only_its_own_pass() {
-        let (handover, now) = (Handover::default(), Instant::now());
-        let totals = Totals { forks: Some(1), ..Totals::default() };
-        handover.leave(now, Some(totals));
-        assert_eq!((handover.take(now + HANDOVER_AGE), handover.take(now)), (Some(totals), None));
-        handover.leave(now, Some(totals));
-        assert_eq!(handover.take(now + Duration::from_secs(1)), None);
     }
 }
