@@ -52,8 +52,12 @@ pub fn run(cli: &Cli, config: Config) -> Result<(), RunError> {
     // One thread for the network: the kernel has its own. The others only check passwords and resolve names.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
     runtime.block_on(async {
-        let signals = Signals::install()?;
-        Daemon::start(cli, config, log, sockets).await?.until(signals).await;
+        let mut signals = Signals::install()?;
+        let daemon = tokio::select! {
+            daemon = Daemon::start(cli, config, log, sockets) => daemon?,
+            () = signals.end() => return Ok(()),
+        };
+        daemon.until(signals).await;
         Ok(())
     })
 }
@@ -71,6 +75,14 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
+    }
+
+    /// Waits until somebody wants the end.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
@@ -109,10 +121,11 @@ impl Daemon<'_> {
 
     async fn until(mut self, mut signals: Signals) {
         loop {
+            let Signals { hangup, terminate, interrupt } = &mut signals;
             tokio::select! {
-                _ = signals.hangup.recv() => self.reload().await,
-                _ = signals.terminate.recv() => break,
-                _ = signals.interrupt.recv() => break,
+                _ = hangup.recv() => self.reload(),
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
             }
         }
         tracing::info!("ending");
@@ -123,9 +136,9 @@ impl Daemon<'_> {
     }
 
     /// Takes the configuration over as it is now, whole, or keeps the one in force and says why.
-    async fn reload(&mut self) {
+    fn reload(&mut self) {
         systemd::reloading();
-        match self.replace().await {
+        match self.replace() {
             Ok(()) => tracing::info!("the new configuration is in force"),
             Err(reason) => {
                 tracing::error!(%reason, "the new configuration is refused, the old one stays in force");
@@ -135,14 +148,12 @@ impl Daemon<'_> {
         systemd::ready("watching this host");
     }
 
-    async fn replace(&mut self) -> Result<(), String> {
+    fn replace(&mut self) -> Result<(), String> {
         let config = self.cli.load().map_err(|errors| errors.briefly().collect::<Vec<_>>().join("; "))?;
         if config.paths != self.config.paths {
             return Err("[paths] cannot change while vigie runs; restart it".to_owned());
         }
-        if config.http != self.config.http {
-            self.replace_server(&config).await.map_err(|error| error.to_string())?;
-        }
+        self.replace_server(&config).map_err(|error| error.to_string())?;
         self.log.set(&config.log);
         self.handle.reload(&config);
         self.config = config;
@@ -150,12 +161,12 @@ impl Daemon<'_> {
     }
 
     /// Starts a server as newly configured over the sockets that stay and those that come, then ends the old one: no
-    /// connection is refused in between.
-    async fn replace_server(&mut self, config: &Config) -> Result<(), RunError> {
+    /// connection is refused in between. The files that the configuration names may say something else than before.
+    fn replace_server(&mut self, config: &Config) -> Result<(), RunError> {
         let options = Options::of(&config.http)?;
         let server = Server::over(self.sockets.listen(&config.http.listen)?, options);
         let old = std::mem::replace(&mut self.serving, Serving::start(server, self.handle.clone()));
-        tokio::spawn(old.end());
+        drop(tokio::spawn(old.end()));
         Ok(())
     }
 }
