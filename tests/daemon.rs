@@ -240,7 +240,7 @@ mod reloading {
     #[test]
     fn a_file_that_the_config_names_is_read_again() {
         const OF_U_STAR_U: &str = "$2b$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
-        const OF_U_STAR: &str = "$2b$05$CCCCCCCCCCCCCCCCCCCCC.VGOzA784oUp/Z0DY336zx7pLYAy0lwK";
+        const OF_U_STAR_U_STAR: &str = "$2b$05$CCCCCCCCCCCCCCCCCCCCC.VGOzA784oUp/Z0DY336zx7pLYAy0lwK";
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("hash");
         std::fs::write(&file, OF_U_STAR_U).unwrap();
@@ -248,10 +248,10 @@ mod reloading {
         let agent = Agent::launch(&Launch { args: &["--set", &users], config: Some(""), ..Launch::new() });
         let status = |credentials| agent.get("/metrics", &[("Authorization", credentials)]).status;
         assert_eq!(status("Basic cHJvbWV0aGV1czpVKlU="), 200);
-        std::fs::write(&file, OF_U_STAR).unwrap();
+        std::fs::write(&file, OF_U_STAR_U_STAR).unwrap();
         agent.signal(Signal::SIGHUP);
         until("the new password opens the page", PATIENCE, || {
-            (status("Basic cHJvbWV0aGV1czpVKg==") == 200).then_some(())
+            (status("Basic cHJvbWV0aGV1czpVKlUq") == 200).then_some(())
         });
         assert_eq!(status("Basic cHJvbWV0aGV1czpVKlU="), 401);
     }

@@ -36,6 +36,15 @@ impl Patience {
         self.enter(IDLES);
     }
 
+    /// Waits while a request's head is on its way. Polled beside the connection, which moves it on.
+    pub async fn asked(&self) {
+        std::future::poll_fn(|_| match self.0.load(Ordering::Relaxed) % 4 {
+            READS_HEAD => Poll::Pending,
+            _ => Poll::Ready(()),
+        })
+        .await;
+    }
+
     /// The stream, which tells us of the first byte after a pause.
     pub fn watch<S>(&self, stream: S) -> Watched<S> {
         Watched { stream, patience: self.clone() }

@@ -215,17 +215,23 @@ impl<L: Lookout> Service<L> {
     }
 
     /// One connection over TLS.
-    async fn whisper<S>(mut self, stream: S, tls: Arc<Tls>, slot: OwnedSemaphorePermit)
+    async fn whisper<S>(self, stream: S, tls: Arc<Tls>, slot: OwnedSemaphorePermit)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let mut stopping = self.stopping.clone();
+        let stopped = async {
+            // It fails when the sender is gone, which is the sign to stop.
+            let _ = stopping.changed().await;
+            sleep(DRAIN).await;
+        };
         tokio::select! {
             stream = timeout(HANDSHAKE, tls.acceptor().accept(stream)) => match stream {
                 Ok(Ok(stream)) => self.converse(stream, slot).await,
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
             },
-            _ = self.stopping.changed() => {}
+            () = stopped => {}
         }
     }
 
@@ -251,10 +257,21 @@ impl<L: Lookout> Service<L> {
             .serve_connection(TokioIo::new(patience.watch(stream)), answer);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
+            biased;
             () = patient(connection.as_mut(), &patience) => {}
             _ = self.stopping.changed() => {
-                connection.as_mut().graceful_shutdown();
-                let _ = timeout(DRAIN, connection).await;
+                let goodbye = async {
+                    // Who has just come in gets the answer that they came for.
+                    let asked = patience.asked();
+                    tokio::select! {
+                        biased;
+                        _ = connection.as_mut() => return,
+                        () = asked => {}
+                    }
+                    connection.as_mut().graceful_shutdown();
+                    let _ = connection.await;
+                };
+                let _ = timeout(DRAIN, goodbye).await;
             }
         }
         drop(slot);
