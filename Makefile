@@ -34,7 +34,7 @@ bench: ## What vigie costs, beside node_exporter and beside the bare reads; fail
 lint: ## Formatting, clippy, licences and sources of the dependencies
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --all-features check; \
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --all-features check bans licenses sources; \
 	else echo "skipped: cargo deny: it is not installed (cargo install cargo-deny)"; fi
 
 fuzz: ## Fuzz the parsers for FUZZ_SECONDS (PARSER=meminfo: only that one); takes nightly and cargo-fuzz
