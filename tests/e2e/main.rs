@@ -1,0 +1,337 @@
+//! The package's whole life under a real systemd, in a throw-away copy of this machine.
+//!
+//! It packs the program that these tests were built with; `make e2e` gives it the one that is shipped (`VIGIE_BINARY`).
+
+// Helpers of a test may panic as the test may. Tests may run other programs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::disallowed_types
+)]
+
+mod client;
+mod machine;
+mod sight;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use client::Client;
+use machine::Machine;
+use support::{Connection, PATIENCE, Page, parse, skipped, until};
+
+const OLD: &str = "0.0.9";
+const NEW: &str = env!("CARGO_PKG_VERSION");
+/// A part of its life, told from what the parts before it left.
+type Step = fn(&Machine);
+/// What waits while vigie is replaced is accepted at once afterwards: a hundred a second here, one in seconds in life.
+const MANY_CONNECTIONS: &str = "[http]\nmax_connections = 1000\n";
+
+#[test]
+fn a_package_lives_its_life() {
+    let packages = tempfile::tempdir().unwrap();
+    let machine = match Machine::boot(packages.path()) {
+        Ok(machine) => machine,
+        Err(why) => return skipped(&why),
+    };
+    for version in [OLD, NEW] {
+        pack(version, packages.path());
+    }
+    let steps: [(&str, Step); 16] = [
+        ("it is installed, runs and answers", installs),
+        ("its units are without fault", units_are_clean),
+        ("it has no privilege", has_no_privilege),
+        ("the hardened agent sees what root sees", sight::sees_what_root_sees),
+        ("a reload takes a good configuration and refuses a bad one", reloads),
+        ("a bad configuration is a failure with its reason, and no loop", bad_configuration_fails),
+        ("a killed process costs nobody a connection", survives_a_kill),
+        ("a process that hangs is replaced", survives_a_hang),
+        ("an upgrade refuses no connection and keeps configuration and state", upgrades),
+        (
+            "an upgrade leaves a running vigie alone that the new one could not replace",
+            upgrades_with_a_bad_configuration,
+        ),
+        ("a downgrade is an upgrade backwards", downgrades),
+        ("a port in use is named, and not tried for ever", port_in_use),
+        ("a socket unit says where it listens", socket_unit),
+        ("a drop-in gives it the capabilities for other users' processes", process_details),
+        ("what is removed keeps its configuration and state", removes),
+        ("what is purged leaves nothing", purges),
+    ];
+    for (number, (what, step)) in steps.iter().enumerate() {
+        let begun = Instant::now();
+        step(&machine);
+        eprintln!("{:2}. {what}: {:.1} s", number + 1, begun.elapsed().as_secs_f64());
+    }
+}
+
+/// Every file of that name. The cache is man's own: `systemd-analyze verify` has looked whether the page is there.
+const TRACES: &str =
+    "find /etc /opt /run /srv /usr /var -xdev -path /var/cache/man -prune -o -name '*vigie*' -print | LC_ALL=C sort";
+
+fn pack(version: &str, into: &Path) {
+    let binary = std::env::var("VIGIE_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_vigie").to_owned());
+    let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let mut pack = Command::new("packaging/deb");
+    pack.args([version, arch]).env("BINARY", binary).env("OUT", into).env("COMPRESSION", "none");
+    let output = pack.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    std::fs::rename(into.join(format!("vigie_{version}_{arch}.deb")), into.join(format!("{version}.deb"))).unwrap();
+}
+
+fn dpkg_install(machine: &Machine, version: &str) -> String {
+    machine.shell(&format!("dpkg --install /in/{version}.deb 2>&1"))
+}
+
+fn main_pid(machine: &Machine) -> i32 {
+    machine.property("vigie.service", "MainPID").parse().unwrap()
+}
+
+fn active(machine: &Machine) -> String {
+    machine.property("vigie.service", "ActiveState")
+}
+
+/// The page that the unit serves.
+fn page(machine: &Machine) -> Page {
+    let answer = machine.inside(|| Connection::tcp(9844)?.get("/metrics", &[("Connection", "close")])).join().unwrap();
+    let answer = answer.unwrap_or_else(|error| panic!("/metrics: {error}\n{}", machine.journal()));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    parse(&answer.text())
+}
+
+fn write_config(machine: &Machine, text: &str) {
+    machine.shell(&format!("cat >/etc/vigie/config.toml <<'TOML'\n{text}TOML"));
+}
+
+fn config_hash(machine: &Machine) -> String {
+    let page = page(machine);
+    let mut told = page.series.iter().filter(|(series, _)| series.name == "vigie_config_hash");
+    told.next().map(|(series, value)| format!("{series} {value}")).unwrap()
+}
+
+fn installs(machine: &Machine) {
+    machine.shell(&format!("{TRACES} >/tmp/traces"));
+    let begun = Instant::now();
+    dpkg_install(machine, OLD);
+    page(machine);
+    let took = begun.elapsed();
+    eprintln!("    dpkg --install to the first page: {took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert_eq!(active(machine), "active");
+    assert_eq!(machine.shell("systemctl is-enabled vigie.service").trim(), "enabled");
+    assert_eq!(machine.run(&["systemctl", "is-enabled", "vigie.socket"]).out.trim(), "disabled");
+    let status = machine.shell(&format!("cat /proc/{}/status", main_pid(machine)));
+    let rss = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
+    eprintln!("    {rss}");
+    machine.good(&["vigie", "wait", "--ready", "--timeout", "5s"]);
+}
+
+fn units_are_clean(machine: &Machine) {
+    let said = machine.shell("systemd-analyze verify vigie.service vigie.socket 2>&1");
+    assert!(!said.contains("vigie"), "{said}");
+    let said = machine.shell("systemd-analyze security --threshold=17 --no-pager vigie.service | tail -n 1");
+    eprintln!("    {}", said.trim());
+}
+
+fn has_no_privilege(machine: &Machine) {
+    let status = machine.shell(&format!("cat /proc/{}/status", main_pid(machine)));
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.unwrap_or_default().split_whitespace().next().unwrap_or_default().to_owned()
+    };
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(u64::from_str_radix(&field(set), 16), Ok(0), "{set}");
+    }
+    assert_eq!(field("NoNewPrivs"), "1");
+    assert_eq!(field("Seccomp"), "2");
+    assert_ne!(field("Uid"), "0");
+    for (property, value) in [
+        ("Type", "notify"),
+        ("DynamicUser", "yes"),
+        ("MemoryMax", "67108864"),
+        ("CPUWeight", "20"),
+        ("IOWeight", "20"),
+        ("OOMScoreAdjust", "-500"),
+        ("WatchdogUSec", "10s"),
+        ("NFileDescriptorStore", "1"),
+    ] {
+        assert_eq!(machine.property("vigie.service", property), value, "{property}");
+    }
+}
+
+fn reloads(machine: &Machine) {
+    let process = main_pid(machine);
+    let before = config_hash(machine);
+    write_config(machine, "[sampling]\ninterval = \"5s\"\n");
+    machine.good(&["systemctl", "reload", "vigie"]);
+    until("the new configuration is in force", PATIENCE, || (config_hash(machine) != before).then_some(()));
+    let after = config_hash(machine);
+
+    write_config(machine, "[sampling]\nintervall = \"5s\"\n");
+    let said = machine.run(&["systemctl", "reload", "vigie"]);
+    assert_ne!(said.code, Some(0), "{said:?}");
+    let journal = machine.journal();
+    assert!(journal.contains("intervall") && journal.contains("2:1"), "{journal}");
+    assert_eq!((config_hash(machine), main_pid(machine)), (after, process));
+    assert_eq!(active(machine), "active");
+}
+
+fn bad_configuration_fails(machine: &Machine) {
+    write_config(machine, "[htp]\n");
+    let said = machine.run(&["systemctl", "restart", "vigie"]);
+    assert_ne!(said.code, Some(0), "{said:?}");
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(active(machine), "failed");
+    assert_eq!(machine.property("vigie.service", "NRestarts"), "0");
+    assert_eq!(machine.property("vigie.service", "ExecMainStatus"), "78");
+    let status = machine.run(&["systemctl", "status", "--no-pager", "--full", "vigie"]).out;
+    assert!(status.contains("htp") && status.contains("http"), "{status}");
+    write_config(machine, MANY_CONNECTIONS);
+    machine.good(&["systemctl", "start", "vigie"]);
+}
+
+fn survives_a_kill(machine: &Machine) {
+    let process = main_pid(machine);
+    let client = Client::start(machine);
+    std::thread::sleep(Duration::from_millis(300));
+    machine.good(&["kill", "-KILL", &process.to_string()]);
+    until("another process has taken its place", PATIENCE, || {
+        let now = main_pid(machine);
+        (now != 0 && now != process && active(machine) == "active").then_some(())
+    });
+    std::thread::sleep(Duration::from_millis(300));
+    let met = client.stop();
+    eprintln!("    {} answers, the longest after {:?}", met.answers, met.longest);
+    // What was being answered at that moment is lost with the process.
+    let refused = met.failures.iter().filter(|failure| failure.contains("refused")).count();
+    assert_eq!(refused, 0, "{:?}", met.failures);
+    assert!(met.failures.len() <= 2, "{:?}", met.failures);
+    assert!(met.longest < Duration::from_secs(2), "{:?}", met.longest);
+}
+
+fn survives_a_hang(machine: &Machine) {
+    machine.shell(
+        "mkdir -p /run/systemd/system/vigie.service.d
+         printf '[Service]\\nWatchdogSec=3\\n' >/run/systemd/system/vigie.service.d/watchdog.conf
+         systemctl daemon-reload; systemctl restart vigie",
+    );
+    let process = main_pid(machine);
+    let begun = Instant::now();
+    machine.good(&["kill", "-STOP", &process.to_string()]);
+    until("the watchdog has replaced it", PATIENCE, || {
+        let now = main_pid(machine);
+        (now != 0 && now != process && active(machine) == "active").then_some(())
+    });
+    eprintln!("    replaced after {:?}, of which 3 s are the watchdog's", begun.elapsed());
+    page(machine);
+    assert!(machine.journal().contains("atchdog"), "{}", machine.journal());
+    machine.shell("rm -r /run/systemd/system/vigie.service.d; systemctl daemon-reload; systemctl restart vigie");
+}
+
+/// Installs that version while a client connects every 10 ms.
+fn change_version(machine: &Machine, version: &str) {
+    write_config(machine, &format!("# Mine.\n{MANY_CONNECTIONS}"));
+    machine.shell("systemctl reload vigie; echo precious >/var/lib/private/vigie/spool");
+    let process = main_pid(machine);
+    let client = Client::start(machine);
+    std::thread::sleep(Duration::from_millis(300));
+    let begun = Instant::now();
+    dpkg_install(machine, version);
+    let took = begun.elapsed();
+    std::thread::sleep(Duration::from_millis(300));
+    let met = client.stop();
+    eprintln!("    dpkg took {took:?}; {} answers, the longest after {:?}", met.answers, met.longest);
+    assert!(met.failures.is_empty(), "{:?}", met.failures);
+    assert_ne!(main_pid(machine), process);
+    assert_eq!(machine.shell("dpkg-query --show --showformat='${Version}' vigie"), version);
+    assert!(machine.shell("cat /etc/vigie/config.toml").starts_with("# Mine."));
+    assert_eq!(machine.shell("cat /var/lib/private/vigie/spool"), "precious\n");
+    page(machine);
+}
+
+fn upgrades(machine: &Machine) {
+    change_version(machine, NEW);
+}
+
+fn downgrades(machine: &Machine) {
+    change_version(machine, OLD);
+}
+
+fn upgrades_with_a_bad_configuration(machine: &Machine) {
+    let process = main_pid(machine);
+    write_config(machine, "[samplin]\ninterval = \"7s\"\n");
+    let said = dpkg_install(machine, NEW);
+    assert!(said.contains("the running one goes on") && said.contains("vigie check"), "{said}");
+    assert_eq!(main_pid(machine), process);
+    page(machine);
+}
+
+fn port_in_use(machine: &Machine) {
+    machine.good(&["systemctl", "stop", "vigie"]);
+    let taken = machine.inside(|| std::net::TcpListener::bind(("127.0.0.1", 9844)).unwrap()).join().unwrap();
+    assert_ne!(machine.run(&["systemctl", "start", "vigie"]).code, Some(0));
+    until("systemd gives up", PATIENCE, || {
+        let failed = active(machine) == "failed" && machine.property("vigie.service", "Result") != "success";
+        (failed && machine.journal().contains("too quickly")).then_some(())
+    });
+    assert!(
+        machine.journal().contains("cannot listen on 127.0.0.1:9844: another process does"),
+        "{}",
+        machine.journal()
+    );
+    drop(taken);
+    machine.good(&["systemctl", "reset-failed", "vigie"]);
+    machine.good(&["systemctl", "start", "vigie"]);
+    page(machine);
+}
+
+fn socket_unit(machine: &Machine) {
+    machine.shell("systemctl stop vigie; systemctl start vigie.socket");
+    assert_eq!(active(machine), "inactive");
+    page(machine);
+    assert_eq!(active(machine), "active");
+    assert_eq!(machine.property("vigie.service", "NFileDescriptorStore"), "0");
+    // And back, without a connection refused on the way in.
+    let client = Client::start(machine);
+    machine.good(&["systemctl", "restart", "vigie"]);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(client.stop().failures, Vec::<String>::new());
+    machine.shell("systemctl stop vigie.socket; systemctl restart vigie");
+    page(machine);
+}
+
+fn process_details(machine: &Machine) {
+    machine.shell(
+        "mkdir -p /etc/systemd/system/vigie.service.d
+         ln -s /usr/share/vigie/drop-ins/process-details.conf /etc/systemd/system/vigie.service.d/
+         systemctl daemon-reload; systemctl restart vigie",
+    );
+    let status = machine.shell(&format!("cat /proc/{}/status", main_pid(machine)));
+    // CAP_DAC_READ_SEARCH is the second, CAP_SYS_PTRACE the nineteenth (capability.h counts from 0).
+    let expected = format!("CapEff:\t{:016x}", (1u64 << 2) | (1 << 19));
+    assert!(status.contains(&expected), "{status}");
+    assert!(sight::is_measured(&page(machine), sight::CLOSED));
+    machine.shell("rm -r /etc/systemd/system/vigie.service.d; systemctl daemon-reload; systemctl restart vigie");
+}
+
+fn removes(machine: &Machine) {
+    machine.shell("dpkg --remove vigie 2>&1");
+    assert_ne!(machine.run(&["pidof", "vigie"]).code, Some(0));
+    assert_eq!(
+        machine.shell("ls /etc/vigie /var/lib/private/vigie"),
+        "/etc/vigie:\nconfig.toml\n\n/var/lib/private/vigie:\nspool\n"
+    );
+    assert_eq!(active(machine), "inactive");
+}
+
+fn purges(machine: &Machine) {
+    machine.shell("dpkg --purge vigie 2>&1");
+    assert_eq!(machine.shell(&format!("{TRACES} | comm -13 /tmp/traces -")), "");
+    assert_eq!(machine.shell("systemctl list-units --all --plain --no-legend '*vigie*'"), "");
+}
