@@ -10,13 +10,27 @@ ARCH ?= $(shell packaging/static --arch)
 # The program that install installs; `make deb` gives its own.
 BINARY ?= target/release/vigie
 
-.PHONY: deb static install uninstall
+.PHONY: deb static e2e install uninstall
+
+# Further releases that `make e2e` boots; what can be had where this machine gets its packages from.
+RELEASES ?= bullseye trixie
+MIRROR ?=
 
 deb: ## Build the Debian package, target/deb/vigie_VERSION_ARCH.deb
 	@packaging/deb "$(VERSION)" "$(ARCH)"
 
 static: ## Build the program that needs no library, target/static/ARCH/vigie
 	@packaging/static "$(ARCH)"
+
+e2e: deb ## The shipped program's whole life under systemd, on this system and on RELEASES (takes root)
+	@tests/setup
+	VIGIE_BINARY="$(CURDIR)/target/static/$(ARCH)/vigie" $(CARGO) test --locked --test e2e -- --nocapture
+	@for release in $(RELEASES); do echo "== $$release"; \
+	  root=$(CURDIR)/target/e2e/$$release; \
+	  [ -e "$$root/etc/debian_version" ] || tests/e2e/release "$$release" "$$root" "$(MIRROR)" || { echo "skipped: $$release"; continue; }; \
+	  VIGIE_E2E_ROOT=$$root VIGIE_BINARY="$(CURDIR)/target/static/$(ARCH)/vigie" \
+	    $(CARGO) test --locked --test e2e -- --nocapture || exit 1; \
+	done
 
 install: $(BINARY) ## Install below PREFIX (/usr/local), for those without dpkg; DESTDIR= to stage
 	install -D -m 755 "$(BINARY)" "$(DESTDIR)$(PREFIX)/bin/vigie"

@@ -1,4 +1,5 @@
 //! A throw-away copy of this very machine, with a real systemd: an overlay that is gone when it is powered off.
+//! `VIGIE_E2E_ROOT` names the root of another system to boot a copy of.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -11,14 +12,15 @@ use tempfile::TempDir;
 
 use crate::support::{self, PATIENCE, until};
 
-/// What the shell does before systemd-nspawn takes its place. `$1` is an empty folder, `$2` one to be seen inside as /in.
+/// What the shell does before systemd-nspawn takes its place. `$1` is an empty folder, `$2` one to be seen inside as /in,
+/// `$3` the machine's name, `$4` whose copy it is.
 ///
 /// The copy's services are off: this machine's databases and exporters would only be in the way. Debian's policy-rc.d
 /// would keep packages from starting theirs.
 const BOOT: &str = r#"set -e
 mount -t tmpfs -o mode=755 vigie-e2e "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
-mount -t overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" vigie-e2e "$1/root"
+mount -t overlay -o "lowerdir=$4,upperdir=$1/upper,workdir=$1/work" vigie-e2e "$1/root"
 cd "$1/root"
 rm -f usr/sbin/policy-rc.d etc/fstab
 # man-db would index the manuals of this whole machine at each installation.
@@ -60,12 +62,14 @@ impl Machine {
         fs::create_dir(&machine).expect("a folder for the machine");
         let log = directory.path().join("log");
         let file = fs::File::create(&log).expect("a log of the boot");
+        let root = std::env::var("VIGIE_E2E_ROOT").unwrap_or_else(|_| "/".to_owned());
         let name = format!("vigie-e2e-{}", std::process::id());
         let mut command = Command::new("unshare");
         command
             .args(["--mount", "--propagation", "private", "sh", "-c", BOOT, "sh"])
             .args([&machine, shared])
-            .arg(name);
+            .arg(name)
+            .arg(root);
         command.stdin(Stdio::null()).stdout(file.try_clone().expect("a second handle")).stderr(file);
         let nspawn = command.spawn().map_err(|error| format!("unshare does not start: {error}"))?;
         let mut machine = Machine { nspawn, init: 0, log, _directory: directory };
