@@ -80,7 +80,12 @@ pub fn check(cli: &Cli, config: &Config, connect: bool) -> anyhow::Result<()> {
     let mut out = stdout();
     let source = cli.config_file().map_or("built-in defaults".to_owned(), |file| file.display().to_string());
     writeln!(out, "configuration: {source}, {} --set", cli.set.len())?;
-    Options::of(&config.http)?;
+    let mut http = config.http.clone();
+    let unread = http.users.extract_if(.., |_, secret| secret.is_credential() && secret.load().is_err());
+    for (user, _) in unread {
+        writeln!(out, "http.users.{user}: a credential, which only the running unit can read")?;
+    }
+    Options::of(&http)?;
     let disabled = config.samplers.disabled.len();
     writeln!(out, "samplers: {} of {}", samplers::ALL.len() - disabled, samplers::ALL.len())?;
     let mut taken = 0;

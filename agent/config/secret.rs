@@ -67,6 +67,11 @@ pub enum SecretError {
 }
 
 impl Secret {
+    /// Whether it is one of systemd's credentials: those only the main process of the unit can read.
+    pub fn is_credential(&self) -> bool {
+        matches!(self.0, Source::Credential(_))
+    }
+
     /// Reads it, without the newline at its end.
     ///
     /// # Errors
