@@ -138,7 +138,7 @@ impl Machine {
 
     /// The last that vigie and systemd said of each other.
     pub(crate) fn journal(&self) -> String {
-        self.run(&["journalctl", "--no-pager", "--output=cat", "--lines=12", "--unit=vigie.service"]).out
+        self.run(&["journalctl", "--no-pager", "--output=cat", "--lines=30", "--unit=vigie.service"]).out
     }
 
     /// Does something in the container's network, on a thread of its own.
