@@ -67,7 +67,8 @@ impl Root {
     /// When one of them cannot be opened, or `capture.toml` is no such file.
     pub fn open(proc: &Path, sys: &Path, root: &Path) -> Result<Root, SampleError> {
         let budget = Budget::of_process();
-        let (proc, sys, host) = (Dir::open(proc, &budget)?, Dir::open(sys, &budget)?, Dir::open(root, &budget)?);
+        let (proc, mut sys, host) = (Dir::open(proc, &budget)?, Dir::open(sys, &budget)?, Dir::open(root, &budget)?);
+        sys.kept = sys.kept.map(Kept::below);
         Ok(Root { proc, sys, host, calls: Arc::new(Calls::of(root)?), stat: Handover::default() })
     }
 

@@ -244,27 +244,27 @@ impl Calls {
     ///
     /// # Errors
     /// What the kernel said.
-    pub fn statvfs(&self, mount_point: &str) -> io::Result<Space> {
+    pub fn statvfs(&self, mount_point: &Path) -> io::Result<Space> {
         let said = self.ask_statvfs(mount_point);
         if let Some(recorded) = &mut *self.recorded.lock().unwrap_or_else(PoisonError::into_inner) {
             let answer = match &said {
                 Ok(space) => Answer::Space(*space),
                 Err(error) => Answer::Failed { errno: error.raw_os_error().unwrap_or(nix::errno::Errno::EIO as i32) },
             };
-            recorded.insert(mount_point.to_owned(), answer);
+            recorded.insert(mount_point.to_string_lossy().into_owned(), answer);
         }
         said
     }
 
-    fn ask_statvfs(&self, mount_point: &str) -> io::Result<Space> {
+    fn ask_statvfs(&self, mount_point: &Path) -> io::Result<Space> {
         if let Some(answers) = &self.captured {
-            return match answers.statvfs.get(mount_point) {
+            return match answers.statvfs.get(&*mount_point.to_string_lossy()) {
                 Some(Answer::Space(space)) => Ok(*space),
                 Some(Answer::Failed { errno }) => Err(io::Error::from_raw_os_error(*errno)),
                 None => Err(io::ErrorKind::NotFound.into()),
             };
         }
-        let path = self.root.join(mount_point.trim_start_matches('/'));
+        let path = self.root.join(mount_point.strip_prefix("/").unwrap_or(mount_point));
         #[allow(clippy::disallowed_methods)]
         let stat = nix::sys::statvfs::statvfs(&path)?;
         let unit = stat.fragment_size();

@@ -37,6 +37,7 @@ impl Budget {
 pub(super) struct Kept {
     files: Mutex<HashMap<Box<str>, Arc<OwnedFd>>>,
     budget: Budget,
+    keeps: bool,
 }
 
 impl Kept {
@@ -45,7 +46,14 @@ impl Kept {
     pub(super) fn of(directory: &OwnedFd, budget: &Budget) -> Option<Kept> {
         let kernel = |of: FsType| of == PROC_SUPER_MAGIC || of == SYSFS_MAGIC;
         let kernel = fstatfs(directory).is_ok_and(|stat| kernel(stat.filesystem_type()));
-        kernel.then(|| Kept { files: Mutex::default(), budget: budget.clone() })
+        kernel.then(|| Kept { files: Mutex::default(), budget: budget.clone(), keeps: true })
+    }
+
+    /// The same, which keeps nothing itself: below it a path leads to another device once its name is given to that,
+    /// while the open file still answers for the old one. A device's own directory, opened, is the device.
+    pub(super) fn below(mut self) -> Kept {
+        self.keeps = false;
+        self
     }
 
     /// The budget, for a directory below.
@@ -60,7 +68,7 @@ impl Kept {
 
     /// Keeps a file open, if the budget has room.
     pub(super) fn keep(&self, path: &str, file: OwnedFd) {
-        if self.budget.take() && self.files().insert(path.into(), Arc::new(file)).is_some() {
+        if self.keeps && self.budget.take() && self.files().insert(path.into(), Arc::new(file)).is_some() {
             self.budget.give_back(1);
         }
     }
@@ -96,6 +104,13 @@ mod tests {
         let budget = Budget::of_process();
         assert!(Kept::of(&open("/proc"), &budget).is_some() && Kept::of(&open("/sys/class"), &budget).is_some());
         assert!(Kept::of(&open("/etc"), &budget).is_none());
+    }
+
+    #[test]
+    fn what_is_found_by_a_devices_name_is_not_kept() {
+        let kept = Kept::of(&open("/sys"), &Budget::of_process()).unwrap().below();
+        kept.keep("class/net/lo/ifindex", open("/sys/class/net/lo/ifindex"));
+        assert!(kept.get("class/net/lo/ifindex").is_none());
     }
 
     #[test]
