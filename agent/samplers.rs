@@ -138,6 +138,25 @@ pub struct Options {
     pub vmstat: vmstat::Options,
 }
 
+impl Options {
+    /// Whether a sampler's own options are the same in `other`.
+    pub fn same_for(&self, sampler: &str, other: &Options) -> bool {
+        // Whoever adds options is told here.
+        let Options { disabled: _, arp, diskstats, filesystem, netclass, netdev, netstat, textfile, vmstat } = self;
+        match sampler {
+            "arp" => *arp == other.arp,
+            "diskstats" => *diskstats == other.diskstats,
+            "filesystem" => *filesystem == other.filesystem,
+            "netclass" => *netclass == other.netclass,
+            "netdev" => *netdev == other.netdev,
+            "netstat" => *netstat == other.netstat,
+            "textfile" => *textfile == other.textfile,
+            "vmstat" => *vmstat == other.vmstat,
+            _ => true,
+        }
+    }
+}
+
 /// Why a source gave nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum SampleError {
@@ -183,5 +202,18 @@ impl SampleError {
 impl From<SampleError> for Failure {
     fn from(error: SampleError) -> Failure {
         Failure { absent: matches!(error, SampleError::Absent(_)), message: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_is_its_samplers_own() {
+        let before = Options::default();
+        let after: Options = toml::from_str("disabled = ['os']\n[textfile]\ndirectory = '/x'\n").unwrap();
+        let changed = ALL.iter().map(|sampler| sampler.name).filter(|name| !before.same_for(name, &after));
+        assert_eq!(changed.collect::<Vec<_>>(), ["textfile"]);
     }
 }

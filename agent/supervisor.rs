@@ -38,6 +38,8 @@ struct Shared {
     wake: Condvar,
     /// When the last full pass started: everything but the slow tier is no older.
     full_pass: watch::Sender<Option<Instant>>,
+    /// When the sources last changed: what a pass before that said is not what they say.
+    changed: Mutex<Instant>,
     /// Full passes so far.
     passes: AtomicU64,
     /// When the loop last ended a round.
@@ -89,6 +91,7 @@ impl Handle {
             orders: Mutex::new(orders),
             wake: Condvar::new(),
             full_pass: watch::Sender::new(None),
+            changed: Mutex::new(now),
             passes: AtomicU64::new(0),
             round: Mutex::new(now),
             heart: Mutex::new(now),
@@ -133,7 +136,7 @@ impl Handle {
     /// Callers that come together share one sampling pass, and the same `Arc` while nothing newer exists.
     pub async fn snapshot(&self, max_age: Duration, deadline: Duration) -> Arc<Snapshot> {
         let now = Instant::now();
-        let wanted = now.checked_sub(max_age).unwrap_or(now);
+        let wanted = now.checked_sub(max_age).unwrap_or(now).max(*lock(&self.0.changed));
         let mut passes = self.0.full_pass.subscribe();
         let fresh = |last: &Option<Instant>| last.is_some_and(|last| last >= wanted);
         if !fresh(&passes.borrow_and_update()) {
@@ -180,7 +183,10 @@ impl Handle {
         lock(&shared.orders).schedule =
             Schedule::new(&shared.host, config.sampling.interval, Instant::now(), SystemTime::now());
         lock(&shared.account).loaded(config);
-        shared.want(Instant::now());
+        let now = Instant::now();
+        *lock(&shared.changed) = now;
+        shared.published();
+        shared.want(now);
     }
 
     /// Notes that a new configuration was refused.

@@ -31,13 +31,12 @@ struct Round {
 /// # Errors
 /// When the system gives no thread.
 pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<()> {
-    let epoch = {
-        let mut orders = lock(&shared.orders);
-        orders.epoch += 1;
-        orders.epoch
-    };
-    let shared = Arc::clone(shared);
-    std::thread::Builder::new().name("sampler".to_owned()).spawn(move || run(&shared, epoch)).map(drop)
+    let mut orders = lock(&shared.orders);
+    let (epoch, shared) = (orders.epoch + 1, Arc::clone(shared));
+    let thread = std::thread::Builder::new().name("sampler".to_owned());
+    thread.spawn(move || run(&shared, epoch))?;
+    orders.epoch = epoch;
+    Ok(())
 }
 
 fn run(shared: &Shared, epoch: u64) {
@@ -45,7 +44,8 @@ fn run(shared: &Shared, epoch: u64) {
     while let Some(round) = next_round(shared, epoch) {
         let start = Instant::now();
         let sources = shared.sources();
-        for source in sources.iter().filter(|source| round.tiers.contains(&source.declaration.tier)) {
+        let due = |source: &&Arc<Source>| round.tiers.contains(&source.declaration.tier) || source.is_new();
+        for source in sources.iter().filter(due) {
             source.sample(&shared.root, &mut buffer);
             if lock(&shared.orders).epoch != epoch {
                 return;
@@ -67,10 +67,12 @@ fn next_round(shared: &Shared, epoch: u64) -> Option<Round> {
         if last_full.is_none() {
             return Some(Round { tiers: vec![Tier::Fast, Tier::Standard, Tier::Slow], full: true });
         }
-        if let Some(wanted) = orders.wanted.take()
-            && last_full.is_none_or(|last| last < wanted)
-        {
-            return Some(Round { tiers: vec![Tier::Fast, Tier::Standard], full: true });
+        match orders.wanted {
+            // It stays until a pass has begun after it and ended: this loop may be the one that hangs.
+            Some(wanted) if last_full.is_none_or(|last| last < wanted) => {
+                return Some(Round { tiers: vec![Tier::Fast, Tier::Standard], full: true });
+            }
+            _ => orders.wanted = None,
         }
         let mut tiers = orders.schedule.due(now);
         let full = tiers.contains(&Tier::Standard);
@@ -96,6 +98,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) async fn monitor(handle: Handle) {
     let shared = &handle.0;
     let mut met: Vec<(Arc<Source>, Instant)> = Vec::new();
+    let mut takeover = false;
     let mut ticks = tokio::time::interval(LOOK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -106,15 +109,19 @@ pub(super) async fn monitor(handle: Handle) {
         let busy: Vec<_> = busy.collect();
         for (source, since) in &busy {
             let again = met.iter().any(|(before, then)| Arc::ptr_eq(before, source) && then == since);
-            let hung = source.latest().at > *since;
-            if again && !hung {
-                source.mark_hung(since.elapsed());
+            let marked = source.latest().at > *since;
+            if again && !marked {
+                source.mark_hung(*since);
                 shared.published();
-                if let Err(error) = start(shared) {
-                    tracing::error!(%error, "no thread to take over from a sampler that hangs");
-                }
+                takeover = true;
             }
         }
         met = busy;
+        if takeover {
+            match start(shared) {
+                Ok(()) => takeover = false,
+                Err(error) => tracing::error!(%error, "no thread to take over from a sampler that hangs"),
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::samplers::root::{Buffer, Root};
 use crate::samplers::{self, Declaration, Sampler};
@@ -97,8 +97,12 @@ impl Source {
 
     /// Whether it was built from these options.
     pub(super) fn has_options(&self, options: &samplers::Options) -> bool {
-        samplers::Options { disabled: Vec::new(), ..self.options.clone() }
-            == samplers::Options { disabled: Vec::new(), ..options.clone() }
+        self.options.same_for(self.declaration.name, options)
+    }
+
+    /// Whether it has said nothing yet.
+    pub(super) fn is_new(&self) -> bool {
+        *lock(&self.state) == State::Unknown
     }
 
     /// Since when the sampling that is under way lasts.
@@ -138,9 +142,13 @@ impl Source {
         worker.spare.keep(before);
     }
 
-    /// Says for a sampler that hangs what it can't say itself.
-    pub(super) fn mark_hung(&self, since: Duration) {
-        self.publish(Arc::new(Reading::failed(format!("the sampler hangs, so far for {} s", since.as_secs()))));
+    /// Says for a sampler that hangs since that moment what it can't say itself, unless it has come back meanwhile.
+    pub(super) fn mark_hung(&self, since: Instant) {
+        let busy = lock(&self.busy);
+        if *busy == Some(since) {
+            let message = format!("the sampler hangs, so far for {} s", since.elapsed().as_secs());
+            self.publish(Arc::new(Reading::failed(message)));
+        }
     }
 
     /// Makes `reading` the latest, logs a change of state, and gives back the one before.

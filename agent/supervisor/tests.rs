@@ -51,6 +51,21 @@ impl Sampler for Hangs {
     }
 }
 
+/// Samples well at first, then never again.
+struct HangsForEver {
+    samplings: u32,
+}
+
+impl Sampler for HangsForEver {
+    fn sample(&mut self, _: &Root, _: &mut Buffer, _: &mut Reading) -> Result<(), SampleError> {
+        self.samplings += 1;
+        while self.samplings > 1 {
+            std::thread::park();
+        }
+        Ok(())
+    }
+}
+
 fn handle(declarations: &'static [&'static Declaration]) -> Handle {
     let slash = Path::new("/");
     let root = Root::open(&slash.join("proc"), &slash.join("sys"), slash).unwrap();
@@ -89,6 +104,37 @@ async fn a_sampler_that_hangs_costs_its_own_families_only_and_comes_back() {
         .await;
     RELEASED.store(true, Ordering::Relaxed);
     wait_for(&|| source(&handle, "hangs").success).await;
+    handle.stop();
+}
+
+#[tokio::test]
+async fn a_scrape_that_waits_is_served_by_the_loop_that_takes_over() {
+    static HANGS_FOR_EVER: Declaration = declaration("hangs", |_| Box::new(HangsForEver { samplings: 0 }));
+    let handle = handle(const { &[&HANGS_FOR_EVER, &STEADY] });
+    handle.start().unwrap();
+    tokio::spawn(handle.clone().monitor());
+    let begun = Instant::now();
+    handle.snapshot(Duration::ZERO, Duration::from_secs(30)).await;
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert!(handle.0.full_pass.borrow().is_some_and(|pass| pass > begun));
+    handle.stop();
+}
+
+#[tokio::test]
+async fn a_source_that_a_reload_brings_is_sampled_at_once_whatever_its_tier() {
+    static SLOW: Declaration = Declaration { tier: Tier::Slow, ..declaration("slow", |_| Box::new(Steady)) };
+    let without = |names: &[&str]| {
+        let disabled = names.iter().map(|name| (*name).to_owned()).collect();
+        config::Config { samplers: samplers::Options { disabled, ..Default::default() }, ..Default::default() }
+    };
+    let root = Root::open(Path::new("/proc"), Path::new("/sys"), Path::new("/")).unwrap();
+    let handle = Handle::of(root, &without(&["slow"]), const { &[&SLOW, &STEADY] });
+    handle.start().unwrap();
+    handle.first_pass().await;
+    handle.reload(&without(&[]));
+    let snapshot = handle.snapshot(Duration::from_secs(3600), Duration::from_secs(20)).await;
+    assert_eq!(snapshot.readings.iter().filter(|reading| reading.failure.is_some()).count(), 0);
+    assert!(source(&handle, "slow").success);
     handle.stop();
 }
 
