@@ -216,8 +216,8 @@ mod tests {
         root.sys.dir("class/net/lo").unwrap().attribute("mtu", &mut buffer).unwrap();
         root.sys.list("block", &mut names).unwrap();
         assert!(root.proc.has("irq") && root.proc.has("loadavg"));
-        root.calls.statvfs("/").unwrap();
-        root.calls.statvfs("/mnt").unwrap_err();
+        root.calls.statvfs(Path::new("/")).unwrap();
+        root.calls.statvfs(Path::new("/mnt")).unwrap_err();
 
         let target = folder("target");
         assert_eq!(capture(&record, &root, &target).unwrap(), Captured { files: 2, left_out: vec![] });
@@ -227,8 +227,8 @@ mod tests {
         assert!(again.sys.list("block", &mut names).is_ok() && names.is_empty());
         assert!(again.proc.read("stat", &mut buffer).is_err());
         assert!(again.proc.list("irq", &mut names).is_ok());
-        assert_eq!(again.calls.statvfs("/").unwrap().size_bytes, 10);
-        assert_eq!(again.calls.statvfs("/mnt").unwrap_err().raw_os_error(), Some(116));
+        assert_eq!(again.calls.statvfs(Path::new("/")).unwrap().size_bytes, 10);
+        assert_eq!(again.calls.statvfs(Path::new("/mnt")).unwrap_err().raw_os_error(), Some(116));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Space and inodes of mounted filesystems, from `/proc/1/mountinfo` and statvfs(3).
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::born::Born;
+use super::fields::Malformed;
 use super::root::calls::Space;
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
@@ -128,10 +130,38 @@ impl Default for Options {
 
 struct Filesystem {
     options: Options,
-    /// By line of mountinfo; `None` for what is excluded.
-    mounts: Born<Option<Mount>>,
+    /// By line of mountinfo.
+    mounts: Born<Known>,
     local: Lane,
     remote: Lane,
+}
+
+/// What a line of mountinfo turned out to be.
+enum Known {
+    Shown(Box<Mount>),
+    Excluded,
+    Odd(Malformed),
+}
+
+impl Known {
+    fn of(options: &Options, line: &[u8], text: &str) -> Known {
+        match mountinfo::parse(text) {
+            Ok(mount) if shown(options, &mount) => Known::Shown(Box::new(Mount::new(&mount, mountinfo::path(line)))),
+            Ok(_) => Known::Excluded,
+            Err(malformed) => {
+                tracing::warn!(%malformed, "a mount is left out");
+                Known::Odd(malformed)
+            }
+        }
+    }
+
+    fn mount(&self) -> Option<&Mount> {
+        if let Known::Shown(mount) = self { Some(mount) } else { None }
+    }
+
+    fn mount_mut(&mut self) -> Option<&mut Mount> {
+        if let Known::Shown(mount) = self { Some(mount) } else { None }
+    }
 }
 
 /// A shown mount.
@@ -153,10 +183,22 @@ impl Filesystem {
         Filesystem { options, mounts: Born::default(), local, remote }
     }
 
+    /// What is wrong, where no line is that of a mount.
+    fn nothing_but_odd(&self) -> Option<Malformed> {
+        let mut odd = None;
+        for known in self.mounts.met() {
+            match known {
+                Known::Odd(malformed) => odd = odd.or_else(|| Some(malformed.clone())),
+                _ => return None,
+            }
+        }
+        odd.or_else(|| Some(Malformed::new("a mount", "")))
+    }
+
     /// Of mounts that look the same, such as one over the other, the first is shown.
     fn show_each_once(&mut self) {
         let mut met = HashSet::new();
-        for mount in self.mounts.met_mut().flatten() {
+        for mount in self.mounts.met_mut().filter_map(Known::mount_mut) {
             mount.again = !met.insert(mount.labels.page().to_owned());
         }
     }
@@ -165,29 +207,25 @@ impl Filesystem {
 impl Sampler for Filesystem {
     fn sample(&mut self, root: &Root, buffer: &mut Buffer, reading: &mut Reading) -> Result<(), SampleError> {
         let path = if root.proc.has("1/mountinfo") { "1/mountinfo" } else { "self/mountinfo" };
-        let text = root.proc.read(path, buffer)?;
+        let content = root.proc.read_bytes(path, buffer)?;
         self.mounts.start();
-        for line in text.lines() {
-            let mut malformed = None;
-            self.mounts.meet(line, || match mountinfo::parse(line) {
-                Ok(mount) => shown(&self.options, &mount).then(|| Mount::new(&mount)),
-                Err(error) => {
-                    malformed = Some(error);
-                    None
-                }
-            });
-            if let Some(malformed) = malformed {
-                return Err(SampleError::parse(&root.proc.at(path), malformed));
-            }
+        for line in content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let text = String::from_utf8_lossy(line);
+            self.mounts.meet(&text, || Known::of(&self.options, line, &text));
+        }
+        if let Some(malformed) = self.nothing_but_odd() {
+            return Err(SampleError::parse(&root.proc.at(path), malformed));
         }
         if self.mounts.changed() {
             self.show_each_once();
         }
         for (lane, remote) in [(&self.local, false), (&self.remote, true)] {
-            let mounts = self.mounts.met().flatten().filter(|mount| mount.remote == remote && !mount.again);
-            lane.ask(&root.calls, mounts.map(|mount| &mount.asked));
+            let mounts = self.mounts.met().filter_map(Known::mount);
+            lane.ask(mounts.filter(|mount| mount.remote == remote && !mount.again).map(|mount| &mount.asked));
         }
-        for mount in self.mounts.met_mut().flatten().filter(|mount| !mount.again) {
+        self.local.wait(&root.calls);
+        self.remote.wait(&root.calls);
+        for mount in self.mounts.met_mut().filter_map(Known::mount_mut).filter(|mount| !mount.again) {
             mount.write(reading);
         }
         Ok(())
@@ -195,10 +233,10 @@ impl Sampler for Filesystem {
 }
 
 impl Mount {
-    fn new(mount: &mountinfo::Mount<'_>) -> Mount {
+    fn new(mount: &mountinfo::Mount<'_>, path: PathBuf) -> Mount {
         let (major, minor) = (mount.major.to_string(), mount.minor.to_string());
         Mount {
-            asked: Asked::new(&mount.mount_point),
+            asked: Asked::new(path),
             remote: may_hang(mount.fstype),
             read_only: mount.read_only,
             labels: Labels::new(&[
@@ -289,8 +327,10 @@ fn may_hang(fstype: &str) -> bool {
 fn reason(answer: &Answer) -> String {
     match answer {
         Answer::Space(_) => String::new(),
+        // node_exporter's words, which are Go's.
+        Answer::Error(nix::libc::EIO) => "input/output error".to_owned(),
+        Answer::Error(nix::libc::ESTALE) => "stale NFS file handle".to_owned(),
         Answer::Error(errno) => nix::errno::Errno::from_raw(*errno).desc().to_lowercase(),
-        // node_exporter's words.
         Answer::Hangs => "mountpoint timeout".to_owned(),
         Answer::NotAsked => "not asked while other mounts hang".to_owned(),
     }
@@ -324,9 +364,9 @@ mod tests {
     #[test]
     fn the_reason_is_a_label() {
         let line = r"1 2 0:44 / /mnt/a\040b rw - nfs4 server:/a rw";
-        let mount = Mount::new(&mountinfo::parse(line).unwrap());
+        let mount = Mount::new(&mountinfo::parse(line).unwrap(), PathBuf::new());
         let labels = mount.labels_with(&reason(&Answer::Error(nix::libc::ESTALE)));
-        let expected = r#"device="server:/a",mountpoint="/mnt/a b",fstype="nfs4",device_error="stale file handle""#;
+        let expected = r#"device="server:/a",mountpoint="/mnt/a b",fstype="nfs4",device_error="stale NFS file handle""#;
         assert_eq!(labels.page(), expected);
     }
 }

@@ -2,24 +2,28 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::samplers::root::calls::{Calls, Space};
 
-/// How long a mount may take to answer before it counts as hanging.
+/// How long the lane is silent before another thread is started.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How long a pass waits for answers at most. What comes later counts for the next pass.
+const DEADLINE: Duration = Duration::from_millis(100);
 
 /// The most threads of a lane. When all of them hang, the lane's other mounts are not asked.
 const THREADS: usize = 4;
 
 /// Who answers statvfs(3): the kernel, or a test that hangs.
 pub(super) trait Statvfs: Send + Sync + 'static {
-    fn statvfs(&self, mount_point: &str) -> io::Result<Space>;
+    fn statvfs(&self, mount_point: &Path) -> io::Result<Space>;
 }
 
 impl Statvfs for Calls {
-    fn statvfs(&self, mount_point: &str) -> io::Result<Space> {
+    fn statvfs(&self, mount_point: &Path) -> io::Result<Space> {
         Calls::statvfs(self, mount_point)
     }
 }
@@ -39,29 +43,39 @@ pub(super) enum Answer {
 /// A mount as its lane knows it.
 #[derive(Debug)]
 pub(super) struct Asked {
-    path: String,
+    path: PathBuf,
     state: Mutex<State>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum State {
-    Idle(Answer),
+#[derive(Debug)]
+struct State {
+    question: Question,
+    /// What it said last, and in which pass.
+    said: Option<(Answer, u64)>,
+    /// The pass that waits for it.
+    pass: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    None,
     Queued,
     /// A thread waits for the kernel.
-    Under,
+    Open,
 }
 
 impl Asked {
-    pub(super) fn new(path: &str) -> Arc<Asked> {
-        Arc::new(Asked { path: path.to_owned(), state: Mutex::new(State::Idle(Answer::NotAsked)) })
+    pub(super) fn new(path: PathBuf) -> Arc<Asked> {
+        Arc::new(Asked { path, state: Mutex::new(State { question: Question::None, said: None, pass: 0 }) })
     }
 
-    /// What it said to the last question.
+    /// What it says in this pass: the answer to this question, or one that came since the question before.
     pub(super) fn answer(&self) -> Answer {
-        match &*lock(&self.state) {
-            State::Idle(answer) => answer.clone(),
-            State::Under => Answer::Hangs,
-            State::Queued => Answer::NotAsked,
+        let state = lock(&self.state);
+        match (&state.said, state.question) {
+            (Some((answer, said)), question) if question == Question::None || said + 1 >= state.pass => answer.clone(),
+            (_, Question::Open) => Answer::Hangs,
+            (_, Question::Queued | Question::None) => Answer::NotAsked,
         }
     }
 }
@@ -85,7 +99,7 @@ struct Desk {
 #[derive(Debug, Default)]
 struct Work {
     queue: VecDeque<Arc<Asked>>,
-    /// Mounts of this pass that have not answered.
+    /// Mounts that the pass waits for.
     open: usize,
     /// Counts the passes: an answer to an earlier one's question closes nothing.
     pass: u64,
@@ -99,50 +113,53 @@ impl Lane {
         Lane { name, desk: Arc::default() }
     }
 
-    /// Asks all `mounts` and waits for their answers, for each that hangs a little while and only the first time.
-    pub(super) fn ask<'a, S: Statvfs>(&self, calls: &Arc<S>, mounts: impl Iterator<Item = &'a Arc<Asked>>) {
+    /// Asks all `mounts` that are not asked already.
+    pub(super) fn ask<'a>(&self, mounts: impl Iterator<Item = &'a Arc<Asked>>) {
         let mut work = lock(&self.desk.work);
         work.pass += 1;
+        work.open = 0;
         for mount in mounts {
             let mut state = lock(&mount.state);
-            if *state != State::Under {
-                *state = State::Queued;
-                work.queue.push_back(Arc::clone(mount));
+            state.pass = work.pass;
+            match state.question {
+                // It hangs since an earlier pass, or takes its time: nobody waits for it.
+                Question::Open => continue,
+                Question::Queued => {}
+                Question::None => {
+                    state.question = Question::Queued;
+                    work.queue.push_back(Arc::clone(mount));
+                }
             }
+            work.open += 1;
         }
-        work.open = work.queue.len();
+        self.desk.queued.notify_one();
+    }
+
+    /// Waits for the answers, for a little while. What hangs, hangs on in its thread, and the others get another.
+    pub(super) fn wait<S: Statvfs>(&self, calls: &Arc<S>) {
+        let end = Instant::now() + DEADLINE;
+        let mut work = lock(&self.desk.work);
         while work.open > 0 {
-            let all_hang = work.idle == 0 && work.threads == THREADS;
-            if work.idle == 0 && (all_hang || !self.hire(&mut work, calls)) {
-                break;
+            if work.idle == 0 && !work.queue.is_empty() && !self.hire(&mut work, calls) {
+                return;
             }
-            self.desk.queued.notify_one();
-            work = self.wait(work);
-            if work.queue.is_empty() {
-                break;
+            let patience = end.saturating_duration_since(Instant::now()).min(PATIENCE);
+            if patience.is_zero() {
+                return;
             }
-        }
-        for mount in work.queue.drain(..) {
-            *lock(&mount.state) = State::Idle(Answer::NotAsked);
-        }
-        work.open = 0;
-    }
-
-    /// Waits until all are answered, or nothing was for as long as a mount may take.
-    fn wait<'w>(&self, mut work: MutexGuard<'w, Work>) -> MutexGuard<'w, Work> {
-        loop {
-            let open = work.open;
-            let (guard, timeout) =
-                self.desk.answered.wait_timeout(work, PATIENCE).unwrap_or_else(PoisonError::into_inner);
-            work = guard;
-            if work.open == 0 || (timeout.timed_out() && work.open == open) {
-                return work;
+            let silent_from = Instant::now();
+            while work.open > 0 && silent_from.elapsed() < patience {
+                let rest = patience.saturating_sub(silent_from.elapsed());
+                work = self.desk.answered.wait_timeout(work, rest).unwrap_or_else(PoisonError::into_inner).0;
             }
         }
     }
 
-    /// Starts one more thread. `false` when the system gives none.
+    /// Starts one more thread. `false` when there are enough, or the system gives none.
     fn hire<S: Statvfs>(&self, work: &mut Work, calls: &Arc<S>) -> bool {
+        if work.threads == THREADS {
+            return false;
+        }
         let (desk, calls) = (Arc::clone(&self.desk), Arc::clone(calls));
         let thread = std::thread::Builder::new().name(self.name.to_owned()).stack_size(STACK);
         let hired = thread.spawn(move || desk.serve(&*calls)).is_ok();
@@ -165,31 +182,32 @@ impl Desk {
     /// The life of a thread of the lane. One that finds another idle, as after a mount that hung answers, ends.
     fn serve(&self, calls: &impl Statvfs) {
         let mut work = lock(&self.work);
-        loop {
+        while !work.closed {
             let Some(mount) = work.queue.pop_front() else {
-                if work.closed || work.idle > 0 {
-                    work.threads -= 1;
-                    return;
+                if work.idle > 0 {
+                    break;
                 }
                 work.idle += 1;
                 work = self.queued.wait(work).unwrap_or_else(PoisonError::into_inner);
                 work.idle -= 1;
                 continue;
             };
-            let pass = work.pass;
-            *lock(&mount.state) = State::Under;
+            lock(&mount.state).question = Question::Open;
             drop(work);
             let answer = match calls.statvfs(&mount.path) {
                 Ok(space) => Answer::Space(space),
                 Err(error) => Answer::Error(error.raw_os_error().unwrap_or(nix::libc::EIO)),
             };
             work = lock(&self.work);
-            *lock(&mount.state) = State::Idle(answer);
-            if work.pass == pass && work.open > 0 {
+            let mut state = lock(&mount.state);
+            state.question = Question::None;
+            state.said = Some((answer, work.pass));
+            if state.pass == work.pass && work.open > 0 {
                 work.open -= 1;
                 self.answered.notify_one();
             }
         }
+        work.threads -= 1;
     }
 }
 
@@ -201,28 +219,42 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    /// Mounts whose path begins with `/dead` hang until they are released.
+    /// Mounts whose path begins with `/dead` hang until they are released; `/slow` takes its time.
     #[derive(Default)]
     struct Host {
         released: Mutex<bool>,
         release: Condvar,
     }
 
+    impl Host {
+        fn release(&self) {
+            *lock(&self.released) = true;
+            self.release.notify_all();
+        }
+    }
+
     impl Statvfs for Host {
-        fn statvfs(&self, mount_point: &str) -> io::Result<Space> {
+        fn statvfs(&self, mount_point: &Path) -> io::Result<Space> {
+            let path = mount_point.to_str().unwrap();
             let mut released = lock(&self.released);
-            while mount_point.starts_with("/dead") && !*released {
+            while path.starts_with("/dead") && !*released {
                 released = self.release.wait(released).unwrap();
+            }
+            drop(released);
+            if path.starts_with("/slow") {
+                std::thread::sleep(DEADLINE * 2);
             }
             Ok(Space { files: 7, ..Space::default() })
         }
     }
 
     fn mounts(paths: &[&str]) -> Vec<Arc<Asked>> {
-        paths.iter().map(|path| Asked::new(path)).collect()
+        paths.iter().map(|path| Asked::new(path.into())).collect()
     }
 
-    fn answers(mounts: &[Arc<Asked>]) -> Vec<Answer> {
+    fn pass(lane: &Lane, host: &Arc<Host>, mounts: &[Arc<Asked>]) -> Vec<Answer> {
+        lane.ask(mounts.iter());
+        lane.wait(host);
         mounts.iter().map(|mount| mount.answer()).collect()
     }
 
@@ -234,8 +266,7 @@ mod tests {
         let (lane, host) = (Lane::new("test"), Arc::new(Host::default()));
         let mounts = mounts(&["/a", "/b", "/c"]);
         for _ in 0..3 {
-            lane.ask(&host, mounts.iter());
-            assert_eq!(answers(&mounts), [GOOD, GOOD, GOOD]);
+            assert_eq!(pass(&lane, &host, &mounts), [GOOD, GOOD, GOOD]);
         }
         assert_eq!(lock(&lane.desk.work).threads, 1);
     }
@@ -245,32 +276,59 @@ mod tests {
         let (lane, host) = (Lane::new("test"), Arc::new(Host::default()));
         let mounts = mounts(&["/dead", "/b"]);
         for _ in 0..5 {
-            lane.ask(&host, mounts.iter());
-            assert_eq!(answers(&mounts), [Answer::Hangs, GOOD]);
+            assert_eq!(pass(&lane, &host, &mounts), [Answer::Hangs, GOOD]);
             assert_eq!(lock(&lane.desk.work).threads, 2);
         }
-        *lock(&host.released) = true;
-        host.release.notify_all();
+        host.release();
         while mounts[0].answer() == Answer::Hangs {
             std::thread::yield_now();
         }
-        lane.ask(&host, mounts.iter());
-        assert_eq!(answers(&mounts), [GOOD, GOOD]);
+        assert_eq!(pass(&lane, &host, &mounts), [GOOD, GOOD]);
+    }
+
+    #[test]
+    fn what_answered_before_it_hung_is_not_shown_for_long() {
+        let (lane, host) = (Lane::new("test"), Arc::new(Host::default()));
+        let mounts = mounts(&["/dead"]);
+        host.release();
+        assert_eq!(pass(&lane, &host, &mounts), [GOOD]);
+        *lock(&host.released) = false;
+        pass(&lane, &host, &mounts);
+        assert_eq!(pass(&lane, &host, &mounts), [Answer::Hangs]);
+        host.release();
+    }
+
+    #[test]
+    fn an_answer_that_comes_late_counts_for_the_next_pass() {
+        let (lane, host) = (Lane::new("test"), Arc::new(Host::default()));
+        let mounts = mounts(&["/slow", "/b"]);
+        assert_eq!(pass(&lane, &host, &mounts), [Answer::Hangs, GOOD]);
+        for _ in 0..3 {
+            std::thread::sleep(DEADLINE * 3);
+            assert_eq!(pass(&lane, &host, &mounts), [GOOD, GOOD]);
+        }
+    }
+
+    #[test]
+    fn many_that_are_slow_hold_nobody_up() {
+        let (lane, host) = (Lane::new("test"), Arc::new(Host::default()));
+        let mounts: Vec<_> = (0..40).map(|number| Asked::new(format!("/slow{number}").into())).collect();
+        let begun = Instant::now();
+        pass(&lane, &host, &mounts);
+        assert!(begun.elapsed() < DEADLINE * 20, "{:?}", begun.elapsed());
     }
 
     #[test]
     fn threads_are_bounded_however_many_hang() {
         let (lane, host) = (Lane::new("test"), Arc::new(Host::default()));
         let mounts = mounts(&["/dead1", "/dead2", "/dead3", "/dead4", "/dead5", "/dead6", "/g"]);
-        for _ in 0..3 {
-            lane.ask(&host, mounts.iter());
+        for _ in 0..4 {
+            pass(&lane, &host, &mounts);
         }
-        let hang = answers(&mounts).iter().filter(|answer| **answer == Answer::Hangs).count();
-        assert_eq!((hang, mounts[6].answer(), lock(&lane.desk.work).threads), (THREADS, Answer::NotAsked, THREADS));
-        *lock(&host.released) = true;
-        host.release.notify_all();
-        while answers(&mounts) != vec![GOOD; 7] {
-            lane.ask(&host, mounts.iter());
-        }
+        let answers = pass(&lane, &host, &mounts);
+        let hang = answers.iter().filter(|answer| **answer == Answer::Hangs).count();
+        assert_eq!((hang, answers[6].clone(), lock(&lane.desk.work).threads), (THREADS, Answer::NotAsked, THREADS));
+        host.release();
+        while pass(&lane, &host, &mounts) != vec![GOOD; 7] {}
     }
 }

@@ -1,6 +1,9 @@
 //! The lines of `/proc/PID/mountinfo` (proc_pid_mountinfo(5)).
 
 use std::borrow::Cow;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 use crate::samplers::fields::{Fields, Malformed};
 
@@ -35,11 +38,12 @@ pub fn parse(line: &str) -> Result<Mount<'_>, Malformed> {
     fields.skip(1);
     let mount_point = unescape(fields.word("the mount point")?);
     let options = fields.word("the mount's options")?;
-    let mut fields = Fields::of(superblock);
-    let fstype = fields.word("the filesystem's type")?;
-    // The kernel writes an empty source as nothing at all, so that the options come next.
-    let device = fields.word("the mounted device")?;
-    let superblock_options = fields.word("the superblock's options").unwrap_or(device);
+    // The kernel writes an empty source as nothing between two spaces.
+    let mut words = superblock.split(' ');
+    let mut word = |expected| words.next().ok_or_else(|| Malformed::new(expected, line));
+    let fstype = word("the filesystem's type")?;
+    let device = word("the mounted device")?;
+    let superblock_options = word("the superblock's options")?;
     let read_only = |options: &str| options.split(',').any(|option| option == "ro");
     Ok(Mount {
         major,
@@ -49,6 +53,27 @@ pub fn parse(line: &str) -> Result<Mount<'_>, Malformed> {
         fstype,
         read_only: read_only(options) || read_only(superblock_options),
     })
+}
+
+/// The mount point of a line, byte by byte: statvfs(3) wants it so, and not every name is UTF-8.
+pub fn path(line: &[u8]) -> PathBuf {
+    let escaped = line.split(|byte| *byte == b' ').nth(4).unwrap_or_default();
+    let mut plain = Vec::with_capacity(escaped.len());
+    let mut rest = escaped;
+    while let [first, tail @ ..] = rest {
+        let octal = |digits: &[u8]| u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok();
+        match (first, tail.split_at_checked(3).and_then(|(digits, after)| Some((octal(digits)?, after)))) {
+            (b'\\', Some((byte, after))) => {
+                plain.push(byte);
+                rest = after;
+            }
+            _ => {
+                plain.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    OsString::from_vec(plain).into()
 }
 
 /// Undoes the kernel's octal escapes of space, tab, newline, `#` and backslash (`\040`).
@@ -99,7 +124,20 @@ mod tests {
     fn a_short_line_says_what_is_missing() {
         assert_eq!(parse("1 2 0:1 / /m rw").unwrap_err().expected, "a separating hyphen");
         assert_eq!(parse("1 2 0 / /m rw - a b c").unwrap_err().expected, "the device as major:minor");
-        assert_eq!(parse("1 2 0:1 / /m rw - ").unwrap_err().expected, "the filesystem's type");
+        assert_eq!(parse("1 2 0:1 / /m rw - ext4").unwrap_err().expected, "the mounted device");
+    }
+
+    #[test]
+    fn a_source_without_a_name_is_not_its_options() {
+        let mount = parse("1 2 0:1 / /m rw - tmpfs  ro,size=1024k").unwrap();
+        assert_eq!((&*mount.device, mount.read_only), ("", true));
+    }
+
+    #[test]
+    fn the_path_is_byte_for_byte() {
+        let line = b"36 35 98:7 /a /mnt/m\xe9t\\040x\\y rw - ext4 /dev/sda rw";
+        assert_eq!(path(line), PathBuf::from(OsString::from_vec(b"/mnt/m\xe9t x\\y".to_vec())));
+        assert_eq!(path(b""), PathBuf::new());
     }
 
     #[test]
