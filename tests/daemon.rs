@@ -17,7 +17,10 @@ use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use support::{Agent, Connection, Launch, Method, PATIENCE, Run, parse, parse_open_metrics, spare_port, until};
+use support::{
+    Agent, Connection, Launch, Method, PATIENCE, Page, Run, WallClock, now_seconds, parse, parse_open_metrics, skipped,
+    spare_port, until,
+};
 
 const OPEN_METRICS: (&str, &str) =
     ("Accept", "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5");
@@ -371,6 +374,66 @@ mod time {
         let moved = last.value("node_time_seconds", &[]) - before.value("node_time_seconds", &[]);
         assert!(moved >= pause.as_secs_f64(), "{moved}");
         assert!(!agent.log().contains("panicked"));
+    }
+
+    const HOUR: i64 = 3600;
+
+    #[test]
+    fn a_clock_that_is_set_changes_the_time_and_nothing_else() {
+        let clock = match WallClock::new() {
+            Ok(clock) => clock,
+            Err(why) => return skipped(&why),
+        };
+        let agent = Agent::launch(&Launch { env: &clock.env(), config: Some(""), ..Launch::new() });
+        let first = agent.page();
+        let mut last = first.clone();
+        let before_1970 = -2 * now_seconds() as i64;
+        // An hour back, and then two forward.
+        for offset in [0, -HOUR, HOUR, before_1970] {
+            clock.set(offset);
+            let shown = |page: &Page| page.value("node_time_seconds", &[]);
+            let passes = |page: &Page| page.value("vigie_passes_total", &[]);
+            let expected = || (now_seconds() + offset as f64).max(0.0);
+            until("the page shows the new time", PATIENCE, || {
+                ((shown(&agent.page()) - expected()).abs() < 2.0).then_some(())
+            });
+            for _ in 0..2 {
+                let page = until("the next pass is on the page", PATIENCE, || {
+                    let page = agent.page();
+                    (passes(&page) > passes(&last)).then_some(page)
+                });
+                no_counter_fell(&last, &page);
+                ages_are_true(&agent, &page);
+                assert!((shown(&page) - expected()).abs() < 5.0, "{} and not {}", shown(&page), expected());
+                last = page;
+            }
+            assert_eq!(agent.get("/health/ready", &[]).status, 200);
+            // The tiers' phases follow from the wall clock: they are laid out anew, on the clock as it is now.
+            agent.signal(Signal::SIGHUP);
+            let loaded = |page: &Page| page.value("vigie_config_last_reload_success_timestamp_seconds", &[]);
+            until("the config is loaded at the new time", PATIENCE, || {
+                ((loaded(&agent.page()) - expected()).abs() < 10.0).then_some(())
+            });
+        }
+        let started = |page: &Page| page.value("process_start_time_seconds", &[]);
+        assert_eq!(started(&last), started(&first));
+        assert!(!agent.log().contains("panicked"), "{}", agent.log());
+    }
+
+    /// No number is from the future, and none older than its tier allows.
+    fn ages_are_true(agent: &Agent, page: &Page) {
+        for (series, age) in page.of("vigie_source_age_seconds") {
+            assert!((0.0..70.0).contains(&age), "{series} is {age}");
+        }
+        for (series, duration) in page.of("node_scrape_collector_duration_seconds") {
+            assert!((0.0..60.0).contains(&duration), "{series} is {duration}");
+        }
+        let health = agent.health();
+        let uptime_seconds = health["uptime_seconds"].as_f64().expect("uptime_seconds is a number");
+        assert!((0.0..600.0).contains(&uptime_seconds), "{uptime_seconds}");
+        for source in health["sources"].as_array().expect("a list of sources") {
+            assert!(source["age_seconds"].as_f64().is_some_and(|age| (0.0..70.0).contains(&age)), "{source}");
+        }
     }
 }
 

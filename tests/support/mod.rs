@@ -4,12 +4,14 @@
 #![allow(dead_code, unused_imports)]
 
 mod agent;
+mod clock;
 mod exposition;
 mod fuse;
 mod http;
 mod peer;
 
 pub(crate) use agent::{Agent, Launch, Run, vigie};
+pub(crate) use clock::{WallClock, now_seconds};
 pub(crate) use exposition::{Page, Series, parse, parse_open_metrics};
 pub(crate) use fuse::{Hanging, with_own_mounts};
 pub(crate) use http::{Answer, Connection, Method};
