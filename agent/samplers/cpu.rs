@@ -150,7 +150,7 @@ pub fn parse<'a>(text: &'a str, mut each: impl FnMut(&'a str, Ticks)) -> Result<
 /// The least number that may come after `number`, where that is one and at least `next`: no CPU is told twice.
 pub(super) fn ascending(number: &str, next: u32) -> Option<u32> {
     let number = number.parse::<u32>().ok()?;
-    (next..MOST_CPUS).contains(&number).then_some(number + 1)
+    (next..MOST_CPUS).contains(&number).then(|| number + 1)
 }
 
 #[cfg(test)]
@@ -181,6 +181,7 @@ mod tests {
         assert_eq!(refused("cpu0 1 2 3"), r#"expected the ticks of a mode in "0 1 2 3""#);
         assert_eq!(refused("cpu0 1 2 x 4"), r#"expected the ticks of a mode in "0 1 2 x 4""#);
         assert_eq!(refused("cpu1 1 2 3 4\ncpu1 1 2 3 4"), r#"expected CPUs in ascending order in "cpu1 1 2 3 4""#);
+        assert_eq!(refused("cpu4294967295 1"), r#"expected CPUs in ascending order in "cpu4294967295 1""#);
         assert_eq!(refused("hello"), r#"expected a line cpu0 in "hello""#);
     }
 
