@@ -38,6 +38,7 @@ lint: ## Formatting, clippy, licences and sources of the dependencies
 	else echo "skipped: cargo deny: it is not installed (cargo install cargo-deny)"; fi
 
 fuzz: ## Fuzz the parsers for FUZZ_SECONDS (PARSER=meminfo: only that one); takes nightly and cargo-fuzz
+	$(CARGO) test --locked --test fuzz -- --ignored --quiet
 	cd fuzz && $(CARGO) +nightly fuzz run parsers -- -max_total_time=$(FUZZ_SECONDS) -max_len=65536
 
 clean: ## Remove what was built

@@ -205,6 +205,20 @@ fn every_parser_survives_any_text() {
 }
 
 #[test]
+#[ignore = "writes what make fuzz starts from"]
+fn good_input_is_laid_out_for_the_fuzzer() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/parsers");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (index, (_, files, _)) in PARSERS.iter().enumerate() {
+        for (number, seed) in seeds(files).iter().enumerate() {
+            // The target takes the parser from the first byte.
+            let input = [&[u8::try_from(index).unwrap()], &seed[..]].concat();
+            std::fs::write(folder.join(format!("seed-{index}-{number}")), input).unwrap();
+        }
+    }
+}
+
+#[test]
 fn every_parser_is_on_the_list() {
     let listed = include_str!("fuzz/parsers.rs");
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("agent")];
