@@ -90,14 +90,23 @@ fn next_round(shared: &Shared, epoch: u64) -> Option<Round> {
     }
 }
 
-/// How often the monitor looks. A sampling that it meets twice hangs.
+/// How often the monitor looks. A sampling that it meets twice holds the others up.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Watches the loop: where a sampler hangs, its source is marked, the thread is left to it, and another loop goes on
-/// with the other sources. There are never more threads than sources and one.
+/// How many looks meet a sampling that hangs. What is slow may take its time: `cpufreq` sleeps in the kernel for some
+/// milliseconds a CPU.
+const fn hangs_after(tier: Tier) -> u32 {
+    match tier {
+        Tier::Fast | Tier::Standard => 2,
+        Tier::Slow => 30,
+    }
+}
+
+/// Watches the loop: where a sampler holds it up, the thread is left to it, and another loop goes on with the other
+/// sources; where it hangs, its source is marked. There are never more threads than sources and one.
 pub(super) async fn monitor(handle: Handle) {
     let shared = &handle.0;
-    let mut met: Vec<(Arc<Source>, Instant)> = Vec::new();
+    let mut met: Vec<(Arc<Source>, Instant, u32)> = Vec::new();
     let mut takeover = false;
     let mut ticks = tokio::time::interval(LOOK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -105,22 +114,24 @@ pub(super) async fn monitor(handle: Handle) {
         ticks.tick().await;
         shared.beat();
         let sources = shared.sources();
-        let busy = sources.iter().filter_map(|source| Some((Arc::clone(source), source.busy_since()?)));
-        let busy: Vec<_> = busy.collect();
-        for (source, since) in &busy {
-            let again = met.iter().any(|(before, then)| Arc::ptr_eq(before, source) && then == since);
-            let marked = source.latest().at > *since;
-            if again && !marked {
+        let looks = |source: &Arc<Source>, since| {
+            let before = met.iter().find(|(before, then, _)| Arc::ptr_eq(before, source) && *then == since);
+            before.map_or(1, |(_, _, looks)| looks.saturating_add(1))
+        };
+        let busy = sources.iter().filter_map(|source| Some((source, source.busy_since()?)));
+        let busy: Vec<_> = busy.map(|(source, since)| (Arc::clone(source), since, looks(source, since))).collect();
+        for (source, since, looks) in &busy {
+            takeover |= *looks == 2;
+            if *looks == hangs_after(source.declaration.tier) {
                 source.mark_hung(*since);
                 shared.published();
-                takeover = true;
             }
         }
         met = busy;
         if takeover {
             match start(shared) {
                 Ok(()) => takeover = false,
-                Err(error) => tracing::error!(%error, "no thread to take over from a sampler that hangs"),
+                Err(error) => tracing::error!(%error, "no thread to take over from a sampler that holds the others up"),
             }
         }
     }
