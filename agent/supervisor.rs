@@ -33,6 +33,8 @@ struct Shared {
     host: String,
     started: Instant,
     sources: Mutex<Arc<Vec<Arc<Source>>>>,
+    /// Sources that a reload took away while they were sampled: the loop may hang in one of them.
+    left: Mutex<Vec<Arc<Source>>>,
     interval: Mutex<Duration>,
     orders: Mutex<Orders>,
     wake: Condvar,
@@ -87,6 +89,7 @@ impl Handle {
             host,
             started: now,
             sources: Mutex::new(Arc::new(sources)),
+            left: Mutex::default(),
             interval: Mutex::new(interval),
             orders: Mutex::new(orders),
             wake: Condvar::new(),
@@ -177,7 +180,10 @@ impl Handle {
         let shared = &self.0;
         {
             let mut sources = lock(&shared.sources);
-            *sources = Arc::new(sources_of(shared.declarations, &config.samplers, &sources));
+            let new = sources_of(shared.declarations, &config.samplers, &sources);
+            let left = |source: &&Arc<Source>| !new.iter().any(|new| Arc::ptr_eq(new, source));
+            lock(&shared.left).extend(sources.iter().filter(left).map(Arc::clone));
+            *sources = Arc::new(new);
         }
         *lock(&shared.interval) = config.sampling.interval;
         lock(&shared.orders).schedule =

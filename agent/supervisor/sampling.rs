@@ -114,12 +114,15 @@ pub(super) async fn monitor(handle: Handle) {
         ticks.tick().await;
         shared.beat();
         let sources = shared.sources();
+        let mut left = lock(&shared.left);
+        left.retain(|source| source.busy_since().is_some());
         let looks = |source: &Arc<Source>, since| {
             let before = met.iter().find(|(before, then, _)| Arc::ptr_eq(before, source) && *then == since);
             before.map_or(1, |(_, _, looks)| looks.saturating_add(1))
         };
-        let busy = sources.iter().filter_map(|source| Some((source, source.busy_since()?)));
+        let busy = sources.iter().chain(&*left).filter_map(|source| Some((source, source.busy_since()?)));
         let busy: Vec<_> = busy.map(|(source, since)| (Arc::clone(source), since, looks(source, since))).collect();
+        drop(left);
         for (source, since, looks) in &busy {
             takeover |= *looks == 2;
             if *looks == hangs_after(source.declaration.tier) {
