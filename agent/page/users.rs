@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -70,12 +70,17 @@ const QUIET: Duration = Duration::from_secs(60);
 /// The users, and the credentials that were found good before.
 pub struct Users {
     hashes: BTreeMap<String, Hash>,
+    memory: Arc<Memory>,
+    /// bcrypt is slow on purpose: one verification at a time, on a thread that blocks nothing.
+    turn: Arc<Semaphore>,
+}
+
+/// What earlier credentials were.
+struct Memory {
     /// Signs good credentials, so that they are known again without being kept. Where the kernel gives no random
     /// bytes there is none, and every request pays for bcrypt.
     key: Option<hmac::Key>,
     state: Mutex<State>,
-    /// bcrypt is slow on purpose: one verification at a time, on a thread that blocks nothing.
-    turn: Semaphore,
 }
 
 #[derive(Default)]
@@ -92,39 +97,54 @@ impl Users {
             return None;
         }
         let key = hmac::Key::generate(HMAC_SHA256, &SystemRandom::new()).ok();
-        Some(Users { hashes, key, state: Mutex::default(), turn: Semaphore::new(1) })
+        let memory = Arc::new(Memory { key, state: Mutex::default() });
+        Some(Users { hashes, memory, turn: Arc::new(Semaphore::new(1)) })
     }
 
     /// Verifies the value of `Authorization`.
     pub async fn verify(&self, authorization: Option<&HeaderValue>) -> Verdict {
         let Some((user, password)) = authorization.and_then(credentials) else { return Verdict::Unknown };
-        if self.is_known(&user, &password) {
+        if self.memory.knows(&user, &password) {
             return Verdict::Known;
         }
-        let Ok(Ok(_turn)) = timeout(QUEUE, self.turn.acquire()).await else { return Verdict::Busy };
-        if self.is_known(&user, &password) {
+        let Ok(Ok(turn)) = timeout(QUEUE, Arc::clone(&self.turn).acquire_owned()).await else { return Verdict::Busy };
+        if self.memory.knows(&user, &password) {
             return Verdict::Known;
         }
         // A name that nobody has costs the same time as one that somebody has.
+        let exists = self.hashes.contains_key(&user);
         let hash = self.hashes.get(&user).or_else(|| self.hashes.values().next()).cloned();
-        let secret = password.clone();
-        let right = spawn_blocking(move || hash.is_some_and(|hash| bcrypt::verify(secret, &hash.0).unwrap_or(false)));
-        if right.await.unwrap_or(false) && self.hashes.contains_key(&user) {
-            if let Some(key) = &self.key {
-                let tag = hmac::sign(key, &message(&user, &password));
-                self.state().good.insert(user, tag);
+        let memory = Arc::clone(&self.memory);
+        // A task of its own: when the client goes away, bcrypt works on, and the turn must not pass on before its end.
+        let verified = tokio::spawn(async move {
+            let _turn = turn;
+            let secret = password.clone();
+            let right =
+                spawn_blocking(move || hash.is_some_and(|hash| bcrypt::verify(secret, &hash.0).unwrap_or(false)));
+            if right.await.unwrap_or(false) && exists {
+                memory.keep(user, &password);
+                return Verdict::Known;
             }
-            return Verdict::Known;
-        }
-        self.count_failure();
-        sleep(PENALTY).await;
-        Verdict::Unknown
+            memory.count_failure();
+            sleep(PENALTY).await;
+            Verdict::Unknown
+        });
+        verified.await.unwrap_or(Verdict::Unknown)
     }
+}
 
-    fn is_known(&self, user: &str, password: &[u8]) -> bool {
+impl Memory {
+    fn knows(&self, user: &str, password: &[u8]) -> bool {
         let state = self.state();
         let good = self.key.as_ref().zip(state.good.get(user));
         good.is_some_and(|(key, tag)| hmac::verify(key, &message(user, password), tag.as_ref()).is_ok())
+    }
+
+    fn keep(&self, user: String, password: &[u8]) {
+        if let Some(key) = &self.key {
+            let tag = hmac::sign(key, &message(&user, password));
+            self.state().good.insert(user, tag);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -211,6 +231,17 @@ mod tests {
         assert_eq!((one.0, two.0, known.0), (Verdict::Unknown, Verdict::Unknown, Verdict::Known));
         assert!(one.1.max(two.1) >= PENALTY * 2);
         assert!(known.1 < PENALTY);
+    }
+
+    #[tokio::test]
+    async fn a_guess_takes_its_turn_though_nobody_waits_for_the_answer() {
+        let users = users();
+        let start = Instant::now();
+        let gone = timeout(Duration::from_millis(1), verdict(&users, "a:1")).await;
+        assert!(gone.is_err());
+        assert_eq!(verdict(&users, "a:2").await, Verdict::Unknown);
+        assert!(start.elapsed() >= PENALTY * 2);
+        assert_eq!(users.memory.state().failures, 2);
     }
 
     #[test]
