@@ -51,7 +51,7 @@ pub fn run(cli: &Cli, config: Config) -> Result<(), RunError> {
     let log = log::start(&config.log);
     // One thread for the network: the kernel has its own. The others only check passwords and resolve names.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         let mut signals = Signals::install()?;
         let daemon = tokio::select! {
             daemon = Daemon::start(cli, config, log, sockets) => daemon?,
@@ -59,7 +59,10 @@ pub fn run(cli: &Cli, config: Config) -> Result<(), RunError> {
         };
         daemon.until(signals).await;
         Ok(())
-    })
+    });
+    // To drop it would wait for what its threads are at: a password's hash, for seconds.
+    runtime.shutdown_background();
+    done
 }
 
 struct Signals {

@@ -184,6 +184,28 @@ mod stopping {
         let (whole, torn) = scraping.join().unwrap();
         assert!(whole > 0 && torn <= 1, "{whole} whole, {torn} torn");
     }
+
+    #[test]
+    fn a_password_that_is_being_verified_does_not_hold_up_the_end() {
+        let hash = OsStr::new("$2b$14$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW");
+        let users = ["--set", "http.users={ prometheus = { env = \"VIGIE_TEST_HASH\" } }"];
+        let mut agent = Agent::launch(&Launch {
+            args: &users,
+            env: &[("VIGIE_TEST_HASH", hash)],
+            config: Some(""),
+            ..Launch::new()
+        });
+        let port = agent.port;
+        for _ in 0..20 {
+            let asked = b"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YTpi\r\n\r\n";
+            std::io::Write::write_all(&mut std::net::TcpStream::connect(("127.0.0.1", port)).unwrap(), asked).unwrap();
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        agent.signal(Signal::SIGTERM);
+        let (status, took) = agent.wait_end();
+        assert_eq!(status.code(), Some(0), "{}", agent.log());
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
 }
 
 mod reloading {
