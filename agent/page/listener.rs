@@ -3,7 +3,7 @@
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,12 +51,34 @@ pub enum Listener {
 
 /// The file of a unix socket that we bound: gone with us.
 #[derive(Debug)]
-pub struct SocketFile(PathBuf);
+pub struct SocketFile {
+    path: PathBuf,
+    /// Device and inode: somebody may remove our file and put another in its place.
+    identity: Option<(u64, u64)>,
+}
+
+impl SocketFile {
+    fn at(path: PathBuf) -> SocketFile {
+        let identity = identity(&path);
+        SocketFile { path, identity }
+    }
+
+    fn is_there(&self) -> bool {
+        self.identity.is_some() && identity(&self.path) == self.identity
+    }
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        if self.is_there() {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::symlink_metadata(path).ok()?;
+    metadata.file_type().is_socket().then(|| (metadata.dev(), metadata.ino()))
 }
 
 impl Listener {
@@ -69,7 +91,7 @@ impl Listener {
             Listen::Tcp(address) => std::net::TcpListener::bind(address).map(Listener::Tcp),
             Listen::Unix(path) => {
                 remove_stale(path)?;
-                let file = || Some(Arc::new(SocketFile(path.clone())));
+                let file = || Some(Arc::new(SocketFile::at(path.clone())));
                 UnixListener::bind(path).map(|listener| Listener::Unix(listener, file()))
             }
         };
@@ -96,7 +118,15 @@ impl Listener {
     /// A unix socket that an earlier process of ours bound, with its file.
     pub(crate) fn unix(listener: UnixListener) -> Listener {
         let path = listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
-        Listener::Unix(listener, path.map(|path| Arc::new(SocketFile(path))))
+        Listener::Unix(listener, path.map(|path| Arc::new(SocketFile::at(path))))
+    }
+
+    /// Whether clients find it: the file of a unix socket may be gone, or be another socket's by now.
+    pub(crate) fn can_be_found(&self) -> bool {
+        match self {
+            Listener::Unix(_, Some(file)) => file.is_there(),
+            Listener::Unix(..) | Listener::Tcp(_) => true,
+        }
     }
 
     /// As the event loop wants it.

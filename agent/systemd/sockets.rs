@@ -58,7 +58,7 @@ impl Sockets {
     pub fn listen(&mut self, addresses: &[Listen]) -> Result<Vec<Listener>, BindError> {
         let addresses = if self.activated.is_empty() { addresses } else { &[] };
         let held = self.bound.len();
-        self.bound.retain(can_be_found);
+        self.bound.retain(Listener::can_be_found);
         if !self.serving {
             // The process before us listened elsewhere: that makes room for where we do.
             self.bound.retain(|bound| is_wanted(bound, addresses));
@@ -121,14 +121,6 @@ fn is_wanted(bound: &Listener, addresses: &[Listen]) -> bool {
 
 fn is_at(bound: &Listener, address: &Listen) -> bool {
     bound.address().as_ref() == Some(address)
-}
-
-/// Whether the file is there by which clients find a unix socket.
-fn can_be_found(bound: &Listener) -> bool {
-    match bound.address() {
-        Some(Listen::Unix(path)) => path.exists(),
-        _ => true,
-    }
 }
 
 fn another(bound: &Listener, address: &Listen) -> Result<Listener, BindError> {
@@ -215,6 +207,20 @@ mod tests {
         assert!(std::os::unix::net::UnixStream::connect(&path).is_ok());
         drop(served);
         sockets.leave();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_old_server_leaves_the_file_that_was_bound_anew() {
+        let path = std::env::temp_dir().join(format!("vigie-anew-{}.sock", std::process::id()));
+        let wanted = [Listen::Unix(path.clone())];
+        let mut sockets = Sockets::default();
+        let old = sockets.listen(&wanted).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let new = sockets.listen(&wanted).unwrap();
+        drop(old);
+        assert!(std::os::unix::net::UnixStream::connect(&path).is_ok());
+        drop((new, sockets));
         assert!(!path.exists());
     }
 
