@@ -79,22 +79,35 @@ impl Sampler for Pressure {
             self.dir = Some(root.proc.dir("pressure")?);
         }
         let Some(dir) = &self.dir else { return Ok(()) };
+        let (mut answered, mut silent) = (false, None);
         for (file, some, full) in FILES {
             if self.names.iter().all(|name| name != file) {
                 continue;
             }
-            let stalls = dir.parse(file, buffer, parse).map_err(switched_off)?;
+            let stalls = match dir.parse(file, buffer, parse).map_err(switched_off) {
+                Ok(stalls) => stalls,
+                Err(SampleError::Absent(path)) => {
+                    silent = Some(path);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            answered = true;
             for (metric, microseconds) in [(some, stalls.some_microseconds), (full, stalls.full_microseconds)] {
                 if let (Some(metric), Some(microseconds)) = (metric, microseconds) {
                     reading.put(metric, microseconds as f64 / 1e6);
                 }
             }
         }
-        Ok(())
+        match silent {
+            Some(path) if !answered => Err(SampleError::Absent(path)),
+            _ => Ok(()),
+        }
     }
 }
 
-/// A kernel that was booted with `psi=0` has the files and does not let them be read.
+/// What is switched off has a file that cannot be read: all of them with `psi=0`, `irq` alone where the kernel does not
+/// account for the time of interrupts (`psi_show`).
 fn switched_off(error: SampleError) -> SampleError {
     match error {
         SampleError::Read { path, source } if source.raw_os_error() == Some(Errno::EOPNOTSUPP as i32) => {
@@ -155,6 +168,19 @@ mod tests {
         assert!(matches!(switched_off(error), SampleError::Absent(_)));
         let error = SampleError::Read { path: "cpu".into(), source: Errno::EIO.into() };
         assert!(matches!(switched_off(error), SampleError::Read { .. }));
+    }
+
+    #[test]
+    fn a_file_that_does_not_answer_hides_no_other() {
+        let (host, mut pressure) =
+            (Host::new(&[("proc/pressure/cpu", SOME), ("proc/pressure/irq", FULL)]), Pressure::default());
+        host.pass(&mut pressure).unwrap();
+        host.remove("proc/pressure/irq");
+        assert_eq!(host.pass(&mut pressure).unwrap(), ["node_pressure_cpu_waiting_seconds_total 1.5"]);
+        host.remove("proc/pressure/cpu");
+        assert!(matches!(host.pass(&mut pressure), Err(SampleError::Absent(_))));
+        host.write("proc/pressure/cpu", "rubbish");
+        assert!(matches!(host.pass(&mut pressure), Err(SampleError::Parse { .. })));
     }
 
     #[test]
