@@ -203,8 +203,9 @@ pub struct Failure {
     pub message: String,
 }
 
-/// The most series of one source, unless its sampler has an own bound.
-pub const SERIES_PER_SOURCE: usize = 20_000;
+/// The most series of one source, unless its sampler has an own bound: several times what 2048 CPUs or thousands of
+/// disks have.
+pub const SERIES_PER_SOURCE: usize = 200_000;
 
 impl Default for Reading {
     fn default() -> Reading {
@@ -380,6 +381,18 @@ mod tests {
         let mut reading = Reading { limit: 3, ..Reading::default() };
         pass(&mut reading, &[(&labels, 1), (&labels, 2)]);
         assert_eq!((reading.series(), reading.cut), (3, 1));
+    }
+
+    #[test]
+    fn the_largest_hosts_are_shown_whole() {
+        let mut reading = Reading::default();
+        // 4096 CPUs in ten modes, or as many disks with all that is known of each.
+        for labels in (0..4096).map(|index| Labels::new(&[("device", &index.to_string())])) {
+            for _ in 0..23 {
+                reading.put_with(&READS, &labels, 1_i64);
+            }
+        }
+        assert_eq!((reading.series(), reading.cut), (4096 * 23, 0));
     }
 
     #[test]
