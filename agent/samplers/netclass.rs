@@ -143,6 +143,7 @@ impl Sampler for Netclass {
         root.sys.list("class/net", &mut self.names)?;
         let renamed = self.names != self.names_before;
         self.interfaces.start();
+        let (mut read, mut refused) = (false, None);
         // The bonding driver's file of its masters is the one entry that is no interface.
         for name in self.names.iter().filter(|name| *name != "bonding_masters") {
             let bear = || self.options.admit(name).then(|| Interface::born(name));
@@ -150,10 +151,16 @@ impl Sampler for Netclass {
                 if renamed {
                     interface.check_name(name, root, buffer);
                 }
-                interface.sample(name, root, buffer, reading)?;
+                match interface.sample(name, root, buffer, reading) {
+                    Ok(()) => read = true,
+                    Err(error) => refused = Some(error),
+                }
             }
         }
-        Ok(())
+        match refused {
+            Some(error) if !read => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -290,10 +297,25 @@ mod tests {
     }
 
     #[test]
-    fn rubbish_names_the_file() {
-        let mut host = Host::new("rubbish");
-        host.interface("eth0", &[("flags", "0x1"), ("mtu", "large")]);
-        let message = r#"cannot parse …/class/net/eth0/mtu: expected a whole number in "large""#;
-        assert_eq!(host.pass(), Err(message.to_owned()));
+    fn what_an_interface_tells_oddly_gives_no_point() {
+        let mut host = Host::new("odd");
+        host.interface("eth0", &[("flags", "0x1"), ("tx_queue_len", ""), ("mtu", "large"), ("ifindex", "x")]);
+        host.interface("eth1", &[("flags", "rubbish"), ("operstate", "up"), ("mtu", "1500")]);
+        let expected = [("up", "eth1", 1), ("flags", "eth0", 1), ("mtu_bytes", "eth1", 1500)];
+        let mut page = host.pass().unwrap();
+        page.sort_unstable();
+        let mut expected = expected.map(|(name, device, value)| format!(r#"{name} device="{device}" Int({value})"#));
+        expected.sort_unstable();
+        assert_eq!(page, expected);
+    }
+
+    #[test]
+    fn an_interface_that_cannot_be_opened_hides_no_other() {
+        let mut host = Host::new("refused");
+        // A link that leads to itself cannot be opened, by anybody.
+        std::os::unix::fs::symlink("eth0", host.folder.join("class/net/eth0")).unwrap();
+        assert!(host.pass().unwrap_err().contains("cannot read …/class/net/eth0"));
+        host.interface("eth1", &[("flags", "0x1")]);
+        assert_eq!(host.pass(), Ok(vec![r#"flags device="eth1" Int(1)"#.to_owned()]));
     }
 }

@@ -63,6 +63,9 @@ impl Interface {
     }
 
     /// Reads it and writes its points; no points where it went meanwhile.
+    ///
+    /// # Errors
+    /// When its directory cannot be opened.
     pub(super) fn sample(
         &mut self,
         name: &str,
@@ -75,12 +78,15 @@ impl Interface {
         if stirred && !self.identify(name, root, buffer)? {
             return Ok(());
         }
-        let State::Read { changed } = self.read_state(buffer)? else {
+        match self.read_state(buffer) {
+            State::Read { changed } => self.put(name, stirred || changed, buffer, reading),
             // The directory is of an interface that went; another one may have its name by now.
-            let back = self.identify(name, root, buffer)? && self.read_state(buffer)? != State::Gone;
-            return if back { self.put(name, true, buffer, reading) } else { Ok(()) };
-        };
-        self.put(name, stirred || changed, buffer, reading)
+            State::Gone if self.identify(name, root, buffer)? && self.read_state(buffer) != State::Gone => {
+                self.put(name, true, buffer, reading);
+            }
+            State::Gone => {}
+        }
+        Ok(())
     }
 
     /// Makes the next pass open the directory anew where another interface has the name now: a directory that is held
@@ -102,7 +108,7 @@ impl Interface {
             Err(error) => return Err(error),
         };
         for ((file, _), value) in IDENTITY.iter().zip(&mut self.identity) {
-            *value = attribute(&dir, file, buffer)?;
+            *value = attribute(&dir, file, buffer);
         }
         self.words.changed |= told(&dir, "address", buffer, &mut self.words.address);
         self.words.changed |= told(&dir, "broadcast", buffer, &mut self.words.broadcast);
@@ -115,25 +121,19 @@ impl Interface {
     }
 
     /// Reads what every interface tells.
-    fn read_state(&mut self, buffer: &mut Buffer) -> Result<State, SampleError> {
-        let Some(dir) = &self.dir else { return Ok(State::Gone) };
-        let flags = attribute(dir, "flags", buffer)?;
+    fn read_state(&mut self, buffer: &mut Buffer) -> State {
+        let Some(dir) = &self.dir else { return State::Gone };
+        let flags = attribute(dir, "flags", buffer);
         let mut changed = flags != self.flags;
         self.flags = flags;
         changed |= told(dir, "operstate", buffer, &mut self.words.operstate);
         self.words.changed |= changed;
         let gone = flags.is_none() && self.words.operstate.is_empty();
-        Ok(if gone { State::Gone } else { State::Read { changed } })
+        if gone { State::Gone } else { State::Read { changed } }
     }
 
-    fn put(
-        &mut self,
-        name: &str,
-        stirred: bool,
-        buffer: &mut Buffer,
-        reading: &mut Reading,
-    ) -> Result<(), SampleError> {
-        let Some(dir) = &self.dir else { return Ok(()) };
+    fn put(&mut self, name: &str, stirred: bool, buffer: &mut Buffer, reading: &mut Reading) {
+        let Some(dir) = &self.dir else { return };
         if !self.words.operstate.is_empty() {
             reading.put_with(&UP, &self.labels, self.words.operstate == "up");
         }
@@ -143,7 +143,7 @@ impl Interface {
         // What an interface does not tell (a loopback has no speed, one that is down no carrier) it tells after its
         // state changed, if ever.
         for ((file, metric), told) in MOVING.iter().zip(&mut self.told).filter(|(_, told)| **told || stirred) {
-            let value = attribute(dir, file, buffer)?;
+            let value = attribute(dir, file, buffer);
             *told = value.is_some();
             let value = if std::ptr::eq(*metric, &SPEED) { value.and_then(bytes_per_second) } else { value };
             if let Some(value) = value {
@@ -154,7 +154,7 @@ impl Interface {
         for ((file, metric), known) in CHANGES.iter().zip(&mut self.changes) {
             let total = std::ptr::eq(*metric, &CARRIER_CHANGES);
             if total || moved {
-                let value = attribute(dir, file, buffer)?;
+                let value = attribute(dir, file, buffer);
                 moved |= value.is_none() || value != *known;
                 *known = value;
             }
@@ -176,7 +176,6 @@ impl Interface {
             self.info = self.words.labels(name, self.flags);
         }
         reading.put_with(&INFO, &self.info, 1_i64);
-        Ok(())
     }
 }
 
@@ -194,9 +193,9 @@ impl Words {
     }
 }
 
-fn attribute(dir: &Dir, file: &str, buffer: &mut Buffer) -> Result<Option<i64>, SampleError> {
-    let Some(text) = dir.attribute(file, buffer) else { return Ok(None) };
-    parse(text).map(Some).map_err(|malformed| SampleError::parse(&dir.at(file), malformed))
+/// Nothing where a driver tells no such number: that is the matter of one interface, not of the others.
+fn attribute(dir: &Dir, file: &str, buffer: &mut Buffer) -> Option<i64> {
+    parse(dir.attribute(file, buffer)?).ok()
 }
 
 /// Keeps the word that an attribute tells, nothing where it tells none; whether it is another than before.
