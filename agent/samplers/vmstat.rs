@@ -10,7 +10,7 @@ use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
 use crate::metric::{Kind, Metric, Unit};
 use crate::samplers::pattern::Pattern;
-use crate::snapshot::{Labels, Reading};
+use crate::snapshot::{Labels, Reading, Value};
 
 static OOM_KILL: Metric = Metric::counter(
     "node_vmstat_oom_kill",
@@ -98,20 +98,21 @@ enum Field {
 impl Sampler for Vmstat {
     fn sample(&mut self, root: &Root, buffer: &mut Buffer, reading: &mut Reading) -> Result<(), SampleError> {
         let Vmstat { options, fields, none } = self;
-        let (mut faults, mut major_faults) = (None, None);
+        let (mut faults, mut major_faults) = (None::<u64>, None::<u64>);
         fields.start();
         root.proc.parse("vmstat", buffer, |text| {
-            parse(text, |name, value| {
+            parse(text, |name, rest| {
                 match fields.meet(name, || options.field(name)) {
-                    Field::Known(metric) => reading.put(metric, value),
-                    Field::Other(metric) => reading.put_born(metric, none, value),
+                    Field::Known(metric) => reading.put(metric, value(&mut rest.clone())?),
+                    Field::Other(metric) => reading.put_born(metric, none, value(&mut rest.clone())?),
                     Field::Unwanted => {}
                 }
                 match name {
-                    "pgfault" => faults = Some(value),
-                    "pgmajfault" => major_faults = Some(value),
+                    "pgfault" => faults = Some(rest.number(VALUE)?),
+                    "pgmajfault" => major_faults = Some(rest.number(VALUE)?),
                     _ => {}
                 }
+                Ok(())
             })
         })?;
         if let (Some(faults), Some(major_faults)) = (faults, major_faults) {
@@ -132,16 +133,30 @@ impl Options {
     }
 }
 
-/// Parses lines of a name and a number.
-pub fn parse<'a>(text: &'a str, mut each: impl FnMut(&'a str, u64)) -> Result<(), Malformed> {
+const VALUE: &str = "the value of a field";
+
+/// Parses lines of a name and a number, of which `each` reads the number where it wants it: a kernel with fields of its
+/// maker's may have some that are odd.
+pub fn parse<'a>(
+    text: &'a str,
+    mut each: impl FnMut(&'a str, &mut Fields<'a>) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
     if text.is_empty() {
         return Err(Malformed::new("a line such as pgfault 1", text));
     }
     for line in text.lines() {
         let mut fields = Fields::of(line);
-        each(fields.word("the name of a field")?, fields.number("the value of a field")?);
+        let name = fields.word("the name of a field")?;
+        fields.clone().word(VALUE)?;
+        each(name, &mut fields)?;
     }
     Ok(())
+}
+
+/// The number of a field, which may be below zero.
+fn value(rest: &mut Fields<'_>) -> Result<Value, Malformed> {
+    let number: i128 = rest.number(VALUE)?;
+    Ok(i64::try_from(number).map_or(Value::Float(number as f64), Value::Int))
 }
 
 #[cfg(test)]
@@ -173,15 +188,21 @@ mod tests {
     }
 
     #[test]
+    fn a_field_that_nobody_asked_for_may_hold_anything() {
+        assert_eq!(page("nr_vendor -3\nnr_odd x\npgpgin 1\n", None), ["node_vmstat_pgpgin 1"]);
+        assert_eq!(page("nr_vendor -3\nother x\n", Some("^nr_")), ["node_vmstat_nr_vendor -3"]);
+    }
+
+    #[test]
     fn a_name_that_no_metric_may_have_is_left_out() {
         assert_eq!(page("a{b}=\"c\" 3\n", Some("")), [""; 0]);
     }
 
     #[test]
     fn odd_lines_are_refused() {
-        let refused = |text| parse(text, |_, _| ()).unwrap_err().to_string();
+        let refused = |text| parse(text, |_, rest| value(rest).map(drop)).unwrap_err().to_string();
         assert_eq!(refused("pgpgin"), r#"expected the value of a field in "pgpgin""#);
-        assert_eq!(refused("pgpgin -1"), r#"expected the value of a field in "pgpgin -1""#);
+        assert_eq!(refused("pgpgin x"), r#"expected the value of a field in "pgpgin x""#);
         assert_eq!(refused(""), r#"expected a line such as pgfault 1 in """#);
     }
 }

@@ -63,7 +63,9 @@ pub(crate) const PARSERS: &[Parser] = &[
     ("stat", &["proc/stat"], |text| seen(stat::parse(text))),
     ("textfile", &[], |text| seen(textfile::format::parse(text, 1000))),
     ("udp queues", &["proc/net/udp", "proc/net/udp6"], |text| seen(udp_queues::parse(text))),
-    ("vmstat", &["proc/vmstat"], |text| seen(vmstat::parse(text, |key, value| seen((key, value))))),
+    ("vmstat", &["proc/vmstat"], |text| {
+        seen(vmstat::parse(text, |key, rest| rest.number("a number").map(|value: i64| seen((key, value)))))
+    }),
 ];
 
 /// Keeps the compiler from leaving out what nobody looks at.
