@@ -64,7 +64,8 @@ pub static SAMPLER: Declaration = Declaration {
     tier: Tier::Standard,
     metrics: &[&OOM_KILL, &PGPGIN, &PGPGOUT, &PSWPIN, &PSWPOUT, &PGFAULT, &PGMAJFAULT, &MINOR_FAULTS, &FIELD],
     build: |samplers| {
-        Box::new(Vmstat { options: samplers.vmstat.clone(), fields: Born::default(), none: Labels::none() })
+        let options = samplers.vmstat.clone();
+        Box::new(Vmstat { options, fields: Born::default(), none: Labels::none(), minor: Minor::default() })
     },
 };
 
@@ -86,6 +87,25 @@ struct Vmstat {
     options: Options,
     fields: Born<Field>,
     none: Labels,
+    minor: Minor,
+}
+
+/// Minor faults, which the kernel does not count by themselves.
+#[derive(Default)]
+struct Minor {
+    faults: u64,
+    shown: u64,
+}
+
+impl Minor {
+    /// All faults without the major ones. The kernel sums the two over the CPUs while both move, so that their difference
+    /// may step back; the counter stands still then, unless all faults began anew.
+    fn of(&mut self, faults: u64, major_faults: u64) -> u64 {
+        let minor = faults.saturating_sub(major_faults);
+        self.shown = if faults < self.faults { minor } else { minor.max(self.shown) };
+        self.faults = faults;
+        self.shown
+    }
 }
 
 /// What becomes of a field: decided once, for the file has the same lines all the time.
@@ -97,7 +117,7 @@ enum Field {
 
 impl Sampler for Vmstat {
     fn sample(&mut self, root: &Root, buffer: &mut Buffer, reading: &mut Reading) -> Result<(), SampleError> {
-        let Vmstat { options, fields, none } = self;
+        let Vmstat { options, fields, none, minor } = self;
         let (mut faults, mut major_faults) = (None::<u64>, None::<u64>);
         fields.start();
         root.proc.parse("vmstat", buffer, |text| {
@@ -116,7 +136,7 @@ impl Sampler for Vmstat {
             })
         })?;
         if let (Some(faults), Some(major_faults)) = (faults, major_faults) {
-            reading.put(&MINOR_FAULTS, faults.saturating_sub(major_faults));
+            reading.put(&MINOR_FAULTS, minor.of(faults, major_faults));
         }
         Ok(())
     }
@@ -191,6 +211,13 @@ mod tests {
     fn a_field_that_nobody_asked_for_may_hold_anything() {
         assert_eq!(page("nr_vendor -3\nnr_odd x\npgpgin 1\n", None), ["node_vmstat_pgpgin 1"]);
         assert_eq!(page("nr_vendor -3\nother x\n", Some("^nr_")), ["node_vmstat_nr_vendor -3"]);
+    }
+
+    #[test]
+    fn minor_faults_never_step_back_unless_all_begin_anew() {
+        let mut minor = Minor::default();
+        let passes = [(30, 4), (30, 5), (31, 5), (33, 5), (20, 2)];
+        assert_eq!(passes.map(|(faults, major)| minor.of(faults, major)), [26, 26, 26, 28, 18]);
     }
 
     #[test]
