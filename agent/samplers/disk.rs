@@ -91,6 +91,7 @@ impl Sampler for Diskstats {
     fn sample(&mut self, root: &Root, buffer: &mut Buffer, reading: &mut Reading) -> Result<(), SampleError> {
         let Diskstats { exclude, devices, beside } = self;
         devices.start();
+        let mut udev = None;
         let text = root.proc.read("diskstats", buffer)?;
         for (index, line) in parse(text).enumerate() {
             let line = line.map_err(|malformed| SampleError::parse(&root.proc.at("diskstats"), malformed))?;
@@ -101,7 +102,11 @@ impl Sampler for Diskstats {
                 Device { kept, age: index % INVENTORY_PASSES }
             });
             let Some((labels, inventory)) = &mut device.kept else { continue };
-            if device.age == INVENTORY_PASSES {
+            // Early at boot a device is there before udev has written about it.
+            let told = inventory
+                .awaited()
+                .is_some_and(|path| *udev.get_or_insert_with(|| root.host.has(inventory::UDEV)) && root.host.has(path));
+            if told || device.age == INVENTORY_PASSES {
                 device.age = 0;
                 inventory.renew(Inventory::read(root, &line, beside));
             }
@@ -205,9 +210,19 @@ mod tests {
     #[test]
     fn the_inventory_is_read_at_birth_and_once_in_sixty_passes() {
         let mut trial = Trial::of(&SAMPLER, &samplers::Options::default(), &[("proc/diskstats", VDA)]);
+        trial.write("run/udev/data/b254:0", "E:ID_MODEL=Slow\n");
         trial.pass().unwrap();
         trial.write("run/udev/data/b254:0", "E:ID_MODEL=Fast\n");
         let told = |page: Vec<String>| only(&page, "node_disk_info").concat().contains("Fast");
         assert_eq!((0..INVENTORY_PASSES).filter(|_| told(trial.pass().unwrap())).count(), 1);
+    }
+
+    #[test]
+    fn what_udev_writes_later_is_told_in_the_next_pass() {
+        let mut trial = Trial::of(&SAMPLER, &samplers::Options::default(), &[("proc/diskstats", VDA)]);
+        trial.write("run/udev/data/b8:0", "E:ID_MODEL=Other\n");
+        assert!(only(&trial.pass().unwrap(), "node_disk_info").concat().contains(r#"model="""#));
+        trial.write("run/udev/data/b254:0", "E:ID_MODEL=Fast\n");
+        assert!(only(&trial.pass().unwrap(), "node_disk_info").concat().contains(r#"model="Fast""#));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Line;
 use crate::metric::{Label, Metric, Unit};
+use crate::samplers::SampleError;
 use crate::samplers::root::{Buffer, Root};
 use crate::snapshot::{Labels, Reading};
 
@@ -62,9 +63,14 @@ static ATA: [(&str, &Metric); 3] = [
     ("ID_ATA_ROTATION_RATE_RPM", &ATA_ROTATION_RATE),
 ];
 
+/// Where udev keeps a file for each device.
+pub(super) const UDEV: &str = "run/udev/data";
+
 /// A device's make and content.
 #[derive(Debug)]
 pub(super) struct Inventory {
+    /// The device's file, while udev has not written it.
+    awaited: Option<String>,
     info: Labels,
     filesystem: Option<Labels>,
     mapper: Option<Labels>,
@@ -75,8 +81,15 @@ impl Inventory {
     /// Reads it; what is not there stays empty, as on a host without udev.
     pub(super) fn read(root: &Root, line: &Line<'_>, buffer: &mut Buffer) -> Inventory {
         let rotational = rotational(root, line.device, buffer);
-        let text = root.host.read(&format!("run/udev/data/b{}:{}", line.major, line.minor), buffer);
-        Inventory::of(line, rotational, &Properties::of(text.unwrap_or_default()))
+        let path = format!("{UDEV}/b{}:{}", line.major, line.minor);
+        let text = root.host.read(&path, buffer);
+        let awaited = matches!(text, Err(SampleError::Absent(_))).then_some(path);
+        Inventory { awaited, ..Inventory::of(line, rotational, &Properties::of(text.unwrap_or_default())) }
+    }
+
+    /// The device's file, while udev has not written it.
+    pub(super) fn awaited(&self) -> Option<&str> {
+        self.awaited.as_deref()
     }
 
     fn of(line: &Line<'_>, rotational: bool, udev: &Properties<'_>) -> Inventory {
@@ -115,7 +128,7 @@ impl Inventory {
             ])
         });
         let told = |(property, _)| udev.has("ID_ATA").then(|| udev.get(property).parse().ok()).flatten();
-        Inventory { info, filesystem, mapper, ata: ATA.map(told) }
+        Inventory { awaited: None, info, filesystem, mapper, ata: ATA.map(told) }
     }
 
     /// Takes what is new, and keeps the labels that say the same.
@@ -132,7 +145,7 @@ impl Inventory {
         if !same(&self.mapper, &new.mapper) {
             self.mapper = new.mapper;
         }
-        self.ata = new.ata;
+        (self.awaited, self.ata) = (new.awaited, new.ata);
     }
 
     pub(super) fn put_info(&self, reading: &mut Reading) {
