@@ -225,4 +225,10 @@ mod tests {
         trial.write("run/udev/data/b254:0", "E:ID_MODEL=Fast\n");
         assert!(only(&trial.pass().unwrap(), "node_disk_info").concat().contains(r#"model="Fast""#));
     }
+
+    #[test]
+    fn the_queue_has_the_unit_of_the_collector() {
+        let unit = columns::IO_NOW.otel.and_then(|otel| otel.unit);
+        assert_eq!(unit, Some(crate::metric::Unit::Of("{operations}")));
+    }
 }

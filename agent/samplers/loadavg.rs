@@ -6,18 +6,24 @@ use super::{Declaration, SampleError, Sampler, Tier};
 use crate::metric::{Metric, Unit};
 use crate::snapshot::Reading;
 
+/// As the Collector has it.
+const THREAD: Unit = Unit::Of("{thread}");
+
 static LOAD1: Metric =
     Metric::gauge("node_load1", Unit::One, "Tasks that run or wait for a CPU or for disk, averaged over one minute.")
-        .otel("system.cpu.load_average.1m");
+        .otel("system.cpu.load_average.1m")
+        .otel_unit(THREAD);
 static LOAD5: Metric =
     Metric::gauge("node_load5", Unit::One, "Tasks that run or wait for a CPU or for disk, averaged over five minutes.")
-        .otel("system.cpu.load_average.5m");
+        .otel("system.cpu.load_average.5m")
+        .otel_unit(THREAD);
 static LOAD15: Metric = Metric::gauge(
     "node_load15",
     Unit::One,
     "Tasks that run or wait for a CPU or for disk, averaged over a quarter of an hour.",
 )
-.otel("system.cpu.load_average.15m");
+.otel("system.cpu.load_average.15m")
+.otel_unit(THREAD);
 
 /// The declaration of `loadavg`.
 pub static SAMPLER: Declaration = Declaration {
@@ -56,6 +62,12 @@ mod tests {
     #[test]
     fn three_averages_are_read() {
         assert_eq!(parse("0.20 0.18 0.12 1/80 11206\n"), Ok([0.20, 0.18, 0.12]));
+    }
+
+    #[test]
+    fn the_collector_counts_threads() {
+        let unit = |metric: &&Metric| metric.otel.and_then(|otel| otel.unit);
+        assert!(SAMPLER.metrics.iter().all(|metric| unit(metric) == Some(Unit::Of("{thread}"))));
     }
 
     #[test]

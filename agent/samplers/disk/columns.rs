@@ -57,7 +57,9 @@ pub(super) static IO_NOW: Metric = Metric::gauge(
     "Requests that the device has and has not answered yet.",
 )
 .labels(super::DEVICE)
-.otel_up_down("system.disk.pending_operations");
+.otel_up_down("system.disk.pending_operations")
+// The Collector's plural: no convention has this metric.
+.otel_unit(Unit::Of("{operations}"));
 pub(super) static IO_TIME: Metric =
     counter("node_disk_io_time_seconds_total", Unit::Seconds, "Time in which the device had something to do; a rate of 1 is busy all the time, which an SSD can be with room to spare.")
         .otel("system.disk.io_time");
