@@ -1,6 +1,4 @@
-//! Interrupts, context switches, forks and the boot time, from `/proc/stat`.
-
-use std::time::{Duration, UNIX_EPOCH};
+//! Interrupts, context switches, forks and the boot time, from `/proc/stat`, and the uptime, from `/proc/uptime`.
 
 use super::fields::{Fields, Malformed};
 use super::root::handover::Totals;
@@ -60,9 +58,11 @@ impl Sampler for Stat {
                 reading.put(metric, value);
             }
         }
-        let booted = boot_time_seconds.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
-        if let Some(uptime) = booted.and_then(|booted| reading.taken.duration_since(booted).ok()) {
-            reading.put(&UPTIME, uptime.as_secs_f64());
+        // Not the clock's time since `btime`: a clock that is set would move it.
+        match root.proc.parse("uptime", buffer, parse_uptime) {
+            Ok(seconds) => reading.put(&UPTIME, seconds),
+            Err(SampleError::Absent(_)) => {}
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -90,6 +90,11 @@ pub fn parse(text: &str) -> Result<Totals, Malformed> {
     Ok(totals)
 }
 
+/// Parses `350735.47 234388.90`, of which the first is the uptime (proc_uptime(5)).
+pub fn parse_uptime(text: &str) -> Result<f64, Malformed> {
+    Fields::of(text).number("the seconds since boot")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +118,16 @@ mod tests {
         assert!(parse("").is_err());
         assert!(parse("hello\nworld\n").is_err());
         assert_eq!(parse("ctxt -3").unwrap_err().expected, "the number of context switches");
+    }
+
+    #[test]
+    fn the_uptime_is_the_kernels_whatever_the_clock_shows() {
+        let host = Host::new(&[("proc/stat", "btime 99999999999\n"), ("proc/uptime", "86412.25 328365.60\n")]);
+        let expected = ["node_boot_time_seconds 99999999999", "system.uptime 86412.25"];
+        assert_eq!(host.pass(&mut Stat).unwrap(), expected);
+        host.remove("proc/uptime");
+        assert_eq!(host.pass(&mut Stat).unwrap(), expected[..1]);
+        assert_eq!(parse_uptime("long").unwrap_err().expected, "the seconds since boot");
     }
 
     #[test]

@@ -61,6 +61,7 @@ pub(crate) const PARSERS: &[Parser] = &[
     }),
     ("softnet", &["proc/net/softnet_stat"], |text| seen(softnet::parse(text, |cpu, row| seen((cpu, row))))),
     ("stat", &["proc/stat"], |text| seen(stat::parse(text))),
+    ("stat: uptime", &["proc/uptime"], |text| seen(stat::parse_uptime(text))),
     ("textfile", &[], |text| seen(textfile::format::parse(text, 1000))),
     ("udp queues", &["proc/net/udp", "proc/net/udp6"], |text| seen(udp_queues::parse(text))),
     ("vmstat", &["proc/vmstat"], |text| {
