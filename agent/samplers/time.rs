@@ -40,7 +40,7 @@ pub static SAMPLER: Declaration = Declaration {
     build: |_| Box::new(Time { age: SETTINGS_PASSES, ..Time::default() }),
 };
 
-/// After how many passes zone and clock source are read again: a person changes them.
+/// After how many passes the zone and the list of clock sources are read again: a person changes them.
 const SETTINGS_PASSES: usize = 60;
 
 /// Where each clock source has a directory, `clocksource0` nearly always alone.
@@ -54,8 +54,16 @@ struct Time {
     zone: Option<TimeZone>,
     zone_file: Vec<u8>,
     abbreviation: Option<(String, Labels)>,
+    sources: Vec<Clocksource>,
+}
+
+/// One directory of clock sources.
+struct Clocksource {
+    device: String,
     available: Vec<Labels>,
-    current: Vec<Labels>,
+    /// The file that names the one in use: read each pass, for the kernel itself leaves a tsc that runs badly.
+    file: String,
+    current: Option<(String, Labels)>,
 }
 
 impl Sampler for Time {
@@ -69,9 +77,12 @@ impl Sampler for Time {
         let now = root.calls.now().duration_since(UNIX_EPOCH).unwrap_or_default();
         reading.put(&TIME, now.as_secs_f64());
         self.put_zone(i64::try_from(now.as_secs()).unwrap_or(i64::MAX), reading);
-        for (metric, sources) in [(&AVAILABLE, &self.available), (&CURRENT, &self.current)] {
-            for labels in sources {
-                reading.put_with(metric, labels, true);
+        for labels in self.sources.iter().flat_map(|source| &source.available) {
+            reading.put_with(&AVAILABLE, labels, true);
+        }
+        for source in &mut self.sources {
+            if let Some(labels) = source.current(root, buffer) {
+                reading.put_with(&CURRENT, labels, true);
             }
         }
         Ok(())
@@ -89,20 +100,17 @@ impl Time {
     }
 
     fn read_clocksources(&mut self, root: &Root, buffer: &mut Buffer) {
-        self.available.clear();
-        self.current.clear();
+        self.sources.clear();
         let mut names = Vec::new();
         // Containers often hide the whole directory.
         let _ = root.sys.list(CLOCKSOURCES, &mut names);
         for name in names {
             let Some(device) = name.strip_prefix("clocksource") else { continue };
-            let mut read = |attribute: &str| -> Vec<Labels> {
-                let words = root.sys.attribute(&format!("{CLOCKSOURCES}/{name}/{attribute}"), buffer);
-                let labels = |word| Labels::new(&[("clocksource", word), ("device", device)]);
-                words.unwrap_or_default().split_ascii_whitespace().map(labels).collect()
-            };
-            self.available.extend(read("available_clocksource"));
-            self.current.extend(read("current_clocksource"));
+            let words = root.sys.attribute(&format!("{CLOCKSOURCES}/{name}/available_clocksource"), buffer);
+            let available =
+                words.unwrap_or_default().split_ascii_whitespace().map(|word| labels(word, device)).collect();
+            let file = format!("{CLOCKSOURCES}/{name}/current_clocksource");
+            self.sources.push(Clocksource { device: device.to_owned(), available, file, current: None });
         }
     }
 
@@ -117,6 +125,21 @@ impl Time {
             reading.put_with(&ZONE_OFFSET, labels, i64::from(offset_seconds));
         }
     }
+}
+
+impl Clocksource {
+    /// The one in use now.
+    fn current(&mut self, root: &Root, buffer: &mut Buffer) -> Option<&Labels> {
+        let word = root.sys.attribute(&self.file, buffer).filter(|word| !word.is_empty())?;
+        if self.current.as_ref().is_none_or(|(known, _)| known != word) {
+            self.current = Some((word.to_owned(), labels(word, &self.device)));
+        }
+        self.current.as_ref().map(|(_, labels)| labels)
+    }
+}
+
+fn labels(clocksource: &str, device: &str) -> Labels {
+    Labels::new(&[("clocksource", clocksource), ("device", device)])
 }
 
 #[cfg(test)]
@@ -164,5 +187,17 @@ mod tests {
         assert_eq!(only(&page, "node_time_clocksource_available_info").len(), 2);
         let expected = r#"node_time_clocksource_current_info{clocksource="tsc",device="0"} 1"#;
         assert_eq!(only(&page, "node_time_clocksource_current_info"), [expected]);
+    }
+
+    #[test]
+    fn a_clock_source_that_the_kernel_left_is_told_in_the_next_pass() {
+        let file = "sys/devices/system/clocksource/clocksource0/current_clocksource";
+        let mut trial = Trial::of(&SAMPLER, &samplers::Options::default(), &[(file, "tsc\n")]);
+        trial.pass().unwrap();
+        trial.write(file, "hpet\n");
+        let expected = r#"node_time_clocksource_current_info{clocksource="hpet",device="0"} 1"#;
+        assert_eq!(only(&trial.pass().unwrap(), "node_time_clocksource_current_info"), [expected]);
+        trial.write(file, "");
+        assert_eq!(only(&trial.pass().unwrap(), "node_time_clocksource_current_info"), [""; 0]);
     }
 }
