@@ -21,24 +21,16 @@ static UNKNOWN: Metric = Metric::gauge(
     "What a kernel newer than this agent counts as {key} in /proc/meminfo.",
 );
 
-/// With the states `cached`, `buffers` and `free` it adds up to `system.memory.limit`. Semconv 1.44 has
-/// `MemTotal - MemAvailable` for it (`system.memory.state`), in which shared memory is counted that `Cached` has as well.
+/// `MemTotal - MemAvailable`, as semconv 1.44 defines the state `used` on Linux (`system.memory.state`), and as it
+/// allows before kernel 3.14: what is neither free nor cache.
 static USED: Metric = Metric::otel_only(
     Kind::Gauge,
     "system.memory.usage",
     Unit::Bytes,
-    "Memory that is neither free nor buffers nor cache, of programs and of the kernel.",
+    "Memory that programs and the kernel really use.",
 )
 .otel_up_down("system.memory.usage")
 .otel_fixed(&[("system.memory.state", "used")]);
-static CACHED: Metric = Metric::otel_only(
-    Kind::Gauge,
-    "system.memory.usage",
-    Unit::Bytes,
-    "Page cache of files, with shared memory and tmpfs, and kernel caches that are given back.",
-)
-.otel_up_down("system.memory.usage")
-.otel_fixed(&[("system.memory.state", "cached")]);
 static SWAP_USED: Metric =
     Metric::otel_only(Kind::Gauge, "system.paging.usage", Unit::Bytes, "Swap that holds something.")
         .otel_up_down("system.paging.usage")
@@ -52,10 +44,10 @@ static HUGE_USED: Metric = Metric::otel_only(
 .otel_up_down("system.memory.linux.hugepages.usage")
 .otel_fixed(&[("system.memory.linux.hugepages.state", "used")]);
 
-static METRICS: [&Metric; KNOWN.len() + 6] = {
-    let mut metrics = [&UNKNOWN; KNOWN.len() + 6];
-    let [_, bytes, used, cached, swap, huge, known @ ..] = &mut metrics;
-    (*bytes, *used, *cached, *swap, *huge) = (&UNKNOWN_BYTES, &USED, &CACHED, &SWAP_USED, &HUGE_USED);
+static METRICS: [&Metric; KNOWN.len() + 5] = {
+    let mut metrics = [&UNKNOWN; KNOWN.len() + 5];
+    let [_, bytes, used, swap, huge, known @ ..] = &mut metrics;
+    (*bytes, *used, *swap, *huge) = (&UNKNOWN_BYTES, &USED, &SWAP_USED, &HUGE_USED);
     let mut index = 0;
     while index < KNOWN.len() {
         // The compiler runs this: an index out of range would not build.
@@ -91,6 +83,7 @@ struct Key {
 #[derive(Clone, Copy)]
 enum Part {
     Total,
+    Available,
     Free,
     Buffers,
     Cached,
@@ -117,12 +110,8 @@ impl Sampler for Meminfo {
                 parts.note(part, line.value);
             }
         }
-        for (metric, value) in [
-            (&USED, parts.used()),
-            (&CACHED, parts.cached()),
-            (&SWAP_USED, parts.swap_used()),
-            (&HUGE_USED, parts.huge_used()),
-        ] {
+        for (metric, value) in [(&USED, parts.used()), (&SWAP_USED, parts.swap_used()), (&HUGE_USED, parts.huge_used())]
+        {
             if let Some(value) = value {
                 reading.put(metric, value);
             }
@@ -134,6 +123,7 @@ impl Sampler for Meminfo {
 fn bear(line: &Line<'_>) -> Key {
     let part = match line.key {
         "MemTotal" => Some(Part::Total),
+        "MemAvailable" => Some(Part::Available),
         "MemFree" => Some(Part::Free),
         "Buffers" => Some(Part::Buffers),
         "Cached" => Some(Part::Cached),
@@ -159,7 +149,7 @@ fn name_of(key: &str) -> String {
 }
 
 #[derive(Default)]
-struct Parts([Option<u64>; 9]);
+struct Parts([Option<u64>; 10]);
 
 impl Parts {
     fn note(&mut self, part: Part, value: u64) {
@@ -173,12 +163,11 @@ impl Parts {
     }
 
     fn used(&self) -> Option<u64> {
-        let not_used = self.of(Part::Free)?.saturating_add(self.of(Part::Buffers)?).saturating_add(self.cached()?);
-        Some(self.of(Part::Total)?.saturating_sub(not_used))
-    }
-
-    fn cached(&self) -> Option<u64> {
-        Some(self.of(Part::Cached)?.saturating_add(self.of(Part::Reclaimable).unwrap_or(0)))
+        let caches = || {
+            let cached = self.of(Part::Cached)?.saturating_add(self.of(Part::Reclaimable).unwrap_or(0));
+            Some(self.of(Part::Free)?.saturating_add(self.of(Part::Buffers)?).saturating_add(cached))
+        };
+        Some(self.of(Part::Total)?.saturating_sub(self.of(Part::Available).or_else(caches)?))
     }
 
     fn swap_used(&self) -> Option<u64> {
@@ -215,10 +204,7 @@ pub fn parse(text: &str) -> impl Iterator<Item = Result<Line<'_>, Malformed>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::Otel;
-    use crate::samplers;
-    use crate::samplers::trial::{Trial, sampled};
-    use crate::snapshot::Value;
+    use crate::samplers::trial::sampled;
 
     #[test]
     fn kernel_kilobytes_become_bytes() {
@@ -239,33 +225,12 @@ mod tests {
     }
 
     #[test]
-    fn the_states_add_up_to_the_limit_where_much_is_shared() {
-        let text = "MemTotal: 100 kB\nMemFree: 10 kB\nMemAvailable: 20 kB\nBuffers: 5 kB\nCached: 60 kB\n\
-                    Shmem: 50 kB\nSReclaimable: 7 kB\n";
-        let mut trial = Trial::of(&SAMPLER, &samplers::Options::default(), &[("proc/meminfo", text)]);
-        trial.pass().unwrap();
-        let kibibytes_of = |name: &str| -> Vec<(&str, i64)> {
-            let points = trial.reading.families().flat_map(|family| {
-                let otel = family.metric.otel.filter(|otel| otel.name == name);
-                otel.into_iter().flat_map(|otel| family.points().iter().map(move |point| (otel, point)))
-            });
-            let state = |otel: Otel| otel.fixed.first().map_or("", |(_, state)| state);
-            let kibibytes = |value| if let Value::Int(bytes) = value { bytes / 1024 } else { 0 };
-            points.map(|(otel, point)| (state(otel), kibibytes(point.value))).collect()
-        };
-        let states = kibibytes_of("system.memory.usage");
-        assert_eq!(states, [("free", 10), ("buffers", 5), ("used", 18), ("cached", 67)]);
-        let sum = states.iter().map(|(_, kibibytes)| kibibytes).sum();
-        assert_eq!(kibibytes_of("system.memory.limit"), [("", sum)]);
-    }
-
-    #[test]
-    fn before_slabs_were_told_apart_the_cache_is_that_of_files() {
-        let text = "MemTotal: 100 kB\nMemFree: 20 kB\nBuffers: 5 kB\nCached: 30 kB\n";
+    fn used_is_what_is_not_available() {
+        let text = "MemTotal: 100 kB\nMemFree: 20 kB\nMemAvailable: 60 kB\nBuffers: 5 kB\nCached: 30 kB\n";
         let page = sampled(&SAMPLER, &[("proc/meminfo", text)]).unwrap();
-        assert_eq!(page[4..], ["system.memory.usage 46080", "system.memory.usage 30720"]);
-        let page = sampled(&SAMPLER, &[("proc/meminfo", &text.replace("Free: 20", "Free: 90"))]).unwrap();
-        assert_eq!(page[4], "system.memory.usage 0");
+        assert_eq!(page.last().unwrap(), "system.memory.usage 40960");
+        let page = sampled(&SAMPLER, &[("proc/meminfo", &text.replace("MemAvailable", "Other"))]).unwrap();
+        assert_eq!(page.last().unwrap(), "system.memory.usage 46080");
     }
 
     #[test]

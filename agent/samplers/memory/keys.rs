@@ -38,7 +38,9 @@ pub(super) static KNOWN: [(&str, Metric); 64] = [
     ),
     (
         "Cached",
-        bytes("node_memory_Cached_bytes", "Page cache of files, with shared memory and tmpfs but without swap cache."),
+        bytes("node_memory_Cached_bytes", "Page cache of files, with shared memory and tmpfs but without swap cache.")
+            .otel_up_down("system.memory.usage")
+            .otel_fixed(&[("system.memory.state", "cached")]),
     ),
     (
         "SwapCached",
