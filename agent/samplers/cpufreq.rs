@@ -8,10 +8,13 @@ use crate::snapshot::{Labels, Reading};
 
 const CPU: Label = Label::new("cpu").otel("cpu.logical_number");
 
-static SCALING: Metric =
-    Metric::gauge("node_cpu_scaling_frequency_hertz", Unit::Hertz, "The clock that the governor last chose.")
-        .labels(&[CPU])
-        .otel("system.cpu.frequency");
+static SCALING: Metric = Metric::gauge(
+    "node_cpu_scaling_frequency_hertz",
+    Unit::Hertz,
+    "The clock at which the CPU ran of late, or that its governor chose.",
+)
+.labels(&[CPU])
+.otel("system.cpu.frequency");
 static SCALING_MIN: Metric = Metric::gauge(
     "node_cpu_scaling_frequency_min_hertz",
     Unit::Hertz,
