@@ -57,18 +57,35 @@ impl Sockets {
     /// When an address cannot be had.
     pub fn listen(&mut self, addresses: &[Listen]) -> Result<Vec<Listener>, BindError> {
         let addresses = if self.activated.is_empty() { addresses } else { &[] };
-        let held = self.bound.len();
-        self.bound.retain(Listener::can_be_found);
-        if !self.serving {
-            // The process before us listened elsewhere: that makes room for where we do.
-            self.bound.retain(|bound| is_wanted(bound, addresses));
+        let made_room = !self.serving && self.make_room(addresses);
+        let found = self.find(addresses, if made_room { LETTING_GO } else { Duration::ZERO });
+        if found.is_err() && made_room {
+            self.keep();
         }
-        let mut patience = Duration::ZERO;
-        if self.bound.len() < held {
+        let (bound, served) = found?;
+        if self.bound.iter().any(|bound| !is_wanted(bound, addresses)) {
             self.tell(sd_notify::notify(&FORGET));
-            patience = LETTING_GO;
         }
-        let bound = addresses.iter().map(|address| match self.bound.iter().find(|bound| is_at(bound, address)) {
+        self.bound = bound;
+        self.serving = true;
+        self.keep();
+        Ok(served)
+    }
+
+    /// Closes what the process before us listened on and we do not. Says whether there was such a socket.
+    fn make_room(&mut self, addresses: &[Listen]) -> bool {
+        let held = self.bound.len();
+        self.bound.retain(|bound| is_wanted(bound, addresses));
+        let made_room = self.bound.len() < held;
+        if made_room {
+            self.tell(sd_notify::notify(&FORGET));
+        }
+        made_room
+    }
+
+    /// A socket for every address, and the same once more to serve. It changes nothing here.
+    fn find(&self, addresses: &[Listen], patience: Duration) -> Result<(Vec<Listener>, Vec<Listener>), BindError> {
+        let bound = addresses.iter().map(|address| match self.bound.iter().find(|bound| is_for(bound, address)) {
             Some(bound) => another(bound, address),
             None => bind(address, patience),
         });
@@ -79,16 +96,15 @@ impl Sockets {
             let address = activated.address().unwrap_or_else(|| Listen::Unix("socket".into()));
             served.push(another(activated, &address)?);
         }
-        if self.bound.iter().any(|bound| !is_wanted(bound, addresses)) {
-            self.tell(sd_notify::notify(&FORGET));
-        }
-        self.bound = bound;
-        self.serving = true;
+        Ok((bound, served))
+    }
+
+    /// Asks systemd to keep what is bound.
+    fn keep(&self) {
         if !self.bound.is_empty() {
             let sockets: Vec<BorrowedFd<'_>> = self.bound.iter().map(AsFd::as_fd).collect();
             self.tell(sd_notify::notify_with_fds(&KEEP, &sockets));
         }
-        Ok(served)
     }
 
     /// Where they listen.
@@ -116,11 +132,11 @@ const KEEP: [NotifyState<'_>; 2] = [NotifyState::FdStore, NotifyState::FdName(NA
 const FORGET: [NotifyState<'_>; 2] = [NotifyState::FdStoreRemove, NotifyState::FdName(NAME)];
 
 fn is_wanted(bound: &Listener, addresses: &[Listen]) -> bool {
-    addresses.iter().any(|address| is_at(bound, address))
+    addresses.iter().any(|address| is_for(bound, address))
 }
 
-fn is_at(bound: &Listener, address: &Listen) -> bool {
-    bound.address().as_ref() == Some(address)
+fn is_for(bound: &Listener, address: &Listen) -> bool {
+    bound.can_be_found() && bound.address().as_ref() == Some(address)
 }
 
 fn another(bound: &Listener, address: &Listen) -> Result<Listener, BindError> {
@@ -184,6 +200,19 @@ mod tests {
         let error = sockets.listen(&addresses(std::slice::from_ref(&taken))).unwrap_err();
         assert!(matches!(error, BindError::PortInUse(_)), "{error}");
         assert_eq!(sockets.addresses().collect::<Vec<_>>(), addresses(&before));
+    }
+
+    #[test]
+    fn a_refused_reload_gives_up_no_socket_and_waits_for_nothing() {
+        let path = std::env::temp_dir().join(format!("vigie-refused-{}.sock", std::process::id()));
+        let (taken, unix) = (any_port(), Listen::Unix(path.clone()));
+        let mut sockets = Sockets::default();
+        let _served = sockets.listen(std::slice::from_ref(&unix)).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let begun = Instant::now();
+        assert!(sockets.listen(&[unix.clone(), taken.address().unwrap()]).is_err());
+        assert!(begun.elapsed() < LETTING_GO / 2);
+        assert_eq!(sockets.addresses().collect::<Vec<_>>(), [unix]);
     }
 
     #[test]
