@@ -16,6 +16,14 @@ pub enum BindError {
     /// Another process listens on that port.
     #[error("cannot listen on {0}: another process does; see which with: ss -ltnp 'sport = :{port}'", port = .0.port())]
     PortInUse(SocketAddr),
+    /// We listen on that port ourselves, at another address that only our end gives up.
+    #[error("cannot listen on {wanted}: vigie itself listens on {held}; to move from there, restart vigie")]
+    OwnPort {
+        /// Where it should.
+        wanted: SocketAddr,
+        /// Where it does.
+        held: SocketAddr,
+    },
     /// Another process listens on that socket.
     #[error("cannot listen on unix:{path}: another process does; see which with: ss -lxp src {path}", path = .0.display())]
     SocketInUse(PathBuf),

@@ -1,6 +1,7 @@
 //! Listening sockets that outlive the process: those of a socket unit, and our own in systemd's store (`sd_listen_fds(3)`).
 
 use std::iter;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -87,7 +88,7 @@ impl Sockets {
     fn find(&self, addresses: &[Listen], patience: Duration) -> Result<(Vec<Listener>, Vec<Listener>), BindError> {
         let bound = addresses.iter().map(|address| match self.bound.iter().find(|bound| is_for(bound, address)) {
             Some(bound) => another(bound, address),
-            None => bind(address, patience),
+            None => bind(address, patience).map_err(|error| self.explain(error, addresses)),
         });
         let bound = bound.collect::<Result<Vec<_>, _>>()?;
         let served = addresses.iter().zip(&bound).map(|(address, bound)| another(bound, address));
@@ -97,6 +98,17 @@ impl Sockets {
             served.push(another(activated, &address)?);
         }
         Ok((bound, served))
+    }
+
+    /// Tells our own sockets from another process's, where they stand in the way of an address and are not wanted any more.
+    fn explain(&self, error: BindError, addresses: &[Listen]) -> BindError {
+        let BindError::PortInUse(wanted) = error else { return error };
+        let held = self.bound.iter().filter(|bound| !is_wanted(bound, addresses)).filter_map(Listener::address);
+        let in_the_way = |held| match held {
+            Listen::Tcp(held) if overlap(held, wanted) => Some(held),
+            _ => None,
+        };
+        held.filter_map(in_the_way).next().map_or(error, |held| BindError::OwnPort { wanted, held })
     }
 
     /// Asks systemd to keep what is bound.
@@ -137,6 +149,11 @@ fn is_wanted(bound: &Listener, addresses: &[Listen]) -> bool {
 
 fn is_for(bound: &Listener, address: &Listen) -> bool {
     bound.can_be_found() && bound.address().as_ref() == Some(address)
+}
+
+/// Whether one of them is the other's port at every address.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() == other.port() && (one.ip().is_unspecified() || other.ip().is_unspecified())
 }
 
 fn another(bound: &Listener, address: &Listen) -> Result<Listener, BindError> {
@@ -200,6 +217,20 @@ mod tests {
         let error = sockets.listen(&addresses(std::slice::from_ref(&taken))).unwrap_err();
         assert!(matches!(error, BindError::PortInUse(_)), "{error}");
         assert_eq!(sockets.addresses().collect::<Vec<_>>(), addresses(&before));
+    }
+
+    #[test]
+    fn a_port_that_is_our_own_is_not_said_to_be_anothers() {
+        let Listen::Tcp(narrow) = any_port().address().unwrap() else { panic!("a TCP address") };
+        let port = narrow.port();
+        let mut sockets = Sockets::default();
+        let _served = sockets.listen(&[Listen::Tcp(narrow)]).unwrap();
+        let error = sockets.listen(&[Listen::Tcp(([0, 0, 0, 0], port).into())]).unwrap_err().to_string();
+        let expected = "vigie itself listens on 127.0.0.1:";
+        assert_eq!(
+            error,
+            format!("cannot listen on 0.0.0.0:{port}: {expected}{port}; to move from there, restart vigie")
+        );
     }
 
     #[test]
