@@ -216,6 +216,17 @@ impl Metric {
         self
     }
 
+    /// The word after `# TYPE` in the text format.
+    pub fn type_on_page(&self) -> &'static str {
+        match (self.page_type, self.kind) {
+            (PageType::Untyped, _) => "untyped",
+            (PageType::Gauge, _) | (PageType::OfKind, Kind::Gauge) => "gauge",
+            (PageType::OfKind, Kind::Counter) => "counter",
+            (PageType::OfKind, Kind::Histogram) => "histogram",
+            (PageType::OfKind, Kind::Summary) => "summary",
+        }
+    }
+
     /// This template with `{…}` of its name and help replaced by `field`, which the kernel has and we did not foresee.
     pub fn named(&self, field: &str) -> Arc<Metric> {
         Arc::new(Metric { name: fill(&self.name, field).into(), help: fill(&self.help, field).into(), ..self.clone() })

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::supervised;
-use crate::metric::{Kind, Label, Metric, Otel, PageType};
+use crate::metric::{Kind, Label, Metric, Otel};
 use crate::samplers;
 
 const HEAD: &str = "# Metrics
@@ -75,7 +75,7 @@ impl Entry {
         let labels = || metric.labels.iter();
         let prometheus = || PrometheusEntry {
             name: &metric.name,
-            r#type: page_type(metric),
+            r#type: metric.type_on_page(),
             labels: labels().map(|label| label.name).collect(),
         };
         let opentelemetry = |otel: &Otel| OtelEntry {
@@ -99,7 +99,7 @@ fn table(page: &mut String, source: &str, metrics: &[&Metric]) {
     page.push_str(&format!("\n## {source}\n\n{head}"));
     for metric in metrics {
         let name = if metric.on_page { code(&metric.name) } else { "—".to_owned() };
-        let kind = if metric.on_page { page_type(metric) } else { "—" };
+        let kind = if metric.on_page { metric.type_on_page() } else { "—" };
         let labels =
             if metric.on_page { list(metric.labels.iter().map(|label| code(label.name))) } else { "—".to_owned() };
         let otel = metric.otel.as_ref().map_or_else(|| "—".to_owned(), |otel| told_otel(metric, otel));
@@ -110,17 +110,6 @@ fn table(page: &mut String, source: &str, metrics: &[&Metric]) {
             code(metric.unit.ucum()),
             metric.help.replace('|', "\\|")
         );
-    }
-}
-
-/// The word after `# TYPE` in the text format.
-fn page_type(metric: &Metric) -> &'static str {
-    match (metric.page_type, metric.kind) {
-        (PageType::Untyped, _) => "untyped",
-        (PageType::Gauge, _) | (PageType::OfKind, Kind::Gauge) => "gauge",
-        (PageType::OfKind, Kind::Counter) => "counter",
-        (PageType::OfKind, Kind::Histogram) => "histogram",
-        (PageType::OfKind, Kind::Summary) => "summary",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::metric::{Kind, Metric, MetricRef, PageType};
+use crate::metric::{Kind, Metric, MetricRef};
 use crate::snapshot::{Family, Labels, Point, Snapshot, Value};
 
 /// The two formats of the page.
@@ -99,7 +99,7 @@ impl Renderer {
                 .strip_suffix("_total")
                 .is_some_and(|base| sorted.binary_search_by(|(_, metric)| (*metric.name).cmp(base)).is_ok());
             for (position, (index, metric)) in group.iter().enumerate() {
-                if page_type(metric) == page_type(first) {
+                if metric.type_on_page() == first.type_on_page() {
                     let born = families.get(*index).is_some_and(|family| matches!(family.metric, MetricRef::Born(_)));
                     let shared = born || group.len() > 1;
                     let place = Place { family: *index, first: position == 0, shared, taken };
@@ -122,28 +122,18 @@ fn is_name(name: &str) -> bool {
     name.bytes().next().is_some_and(letter) && name.bytes().all(|byte| letter(byte) || byte.is_ascii_digit())
 }
 
-fn page_type(metric: &Metric) -> &'static str {
-    match (metric.page_type, metric.kind) {
-        (PageType::Untyped, _) => "untyped",
-        (PageType::Gauge, _) | (PageType::OfKind, Kind::Gauge) => "gauge",
-        (PageType::OfKind, Kind::Counter) => "counter",
-        (PageType::OfKind, Kind::Histogram) => "histogram",
-        (PageType::OfKind, Kind::Summary) => "summary",
-    }
-}
-
 fn head(metric: &Metric, out: &mut Vec<u8>) {
     if !metric.help.is_empty() {
         line(out, &["# HELP ", &metric.name, " "]);
         escape(&metric.help, false, out);
         out.push(b'\n');
     }
-    line(out, &["# TYPE ", &metric.name, " ", page_type(metric), "\n"]);
+    line(out, &["# TYPE ", &metric.name, " ", metric.type_on_page(), "\n"]);
 }
 
 /// In OpenMetrics a counter's family is called without `_total`; a counter without `_total` is none, and is `unknown`.
 fn open_head(metric: &Metric, taken: bool, out: &mut Vec<u8>) {
-    let (name, kind) = match (page_type(metric), metric.name.strip_suffix("_total")) {
+    let (name, kind) = match (metric.type_on_page(), metric.name.strip_suffix("_total")) {
         ("counter", Some(base)) if !taken && !base.is_empty() => (base, "counter"),
         ("counter" | "untyped", _) => (&*metric.name, "unknown"),
         (kind, _) => (&*metric.name, kind),
