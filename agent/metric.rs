@@ -78,18 +78,26 @@ pub struct Label {
     pub otel: &'static str,
     /// Page value → OTLP value, where the two differ (`irq` → `interrupt`).
     pub otel_values: &'static [(&'static str, &'static str)],
+    /// Whether the attribute is an integer over OTLP.
+    pub otel_int: bool,
 }
 
 impl Label {
     /// A label that both dialects call the same.
     pub const fn new(name: &'static str) -> Label {
-        Label { name, otel: name, otel_values: &[] }
+        Label { name, otel: name, otel_values: &[], otel_int: false }
     }
 
     /// The attribute key that OpenTelemetry has for it.
     pub const fn otel(mut self, key: &'static str) -> Label {
         self.otel = key;
         self
+    }
+
+    /// The attribute key that OpenTelemetry has for it, with a whole number as its value.
+    pub const fn otel_int(mut self, key: &'static str) -> Label {
+        self.otel_int = true;
+        self.otel(key)
     }
 
     /// OpenTelemetry has no such attribute: it is not carried.
@@ -102,6 +110,19 @@ impl Label {
         self.otel_values = values;
         self
     }
+}
+
+/// From when on a counter has counted: the start time that OTLP wants with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// The host's boot: what the kernel counts of the host.
+    Boot,
+    /// The start of this process: what the kernel counts of it.
+    Process,
+    /// The start of the agent's own counting.
+    Agent,
+    /// Nobody tells: from when it was first seen.
+    Unknown,
 }
 
 /// The OpenTelemetry side of a metric.
@@ -136,6 +157,10 @@ pub struct Metric {
     pub otel: Option<Otel>,
     /// Whether the page shows it; `false` for what only OpenTelemetry has a name for.
     pub on_page: bool,
+    /// From when on it has counted, where it counts.
+    pub since: Since,
+    /// Whether another program measured it: over OTLP it keeps its name, and its labels are its attributes.
+    pub foreign: bool,
 }
 
 impl Metric {
@@ -150,6 +175,8 @@ impl Metric {
             page_type: PageType::OfKind,
             otel: None,
             on_page: true,
+            since: Since::Boot,
+            foreign: false,
         }
     }
 
@@ -201,6 +228,12 @@ impl Metric {
         if let Some(otel) = &mut self.otel {
             otel.unit = Some(unit);
         }
+        self
+    }
+
+    /// From when on it has counted, where that is not the host's boot.
+    pub const fn since(mut self, since: Since) -> Metric {
+        self.since = since;
         self
     }
 

@@ -1,6 +1,6 @@
 //! What was measured: points, families, readings, and the snapshot that both exporters read.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::metric::{Metric, MetricRef};
@@ -79,9 +79,10 @@ impl Labels {
         Labels(Arc::new(Text { suffix, page: page.into() }))
     }
 
-    /// No labels at all.
+    /// No labels at all: always the same.
     pub fn none() -> Labels {
-        Labels::new(&[])
+        static NONE: LazyLock<Labels> = LazyLock::new(|| Labels::new(&[]));
+        NONE.clone()
     }
 
     /// The text form, as it stands between the braces of the page.
@@ -119,8 +120,14 @@ impl Labels {
         pairs
     }
 
-    fn same(&self, other: &Labels) -> bool {
+    /// Whether both were interned by the same call (not merely alike).
+    pub fn same(&self, other: &Labels) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// A number that no other labels have while these are kept.
+    pub fn identity(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use vigie::catalog;
-use vigie::metric::{Kind, Metric, PageType, Unit};
+use vigie::metric::{Kind, Metric, PageType, Since, Unit};
 
 /// Names without the suffix of their unit, as node_exporter has them, by the start of the name.
 const UNIT_NOT_IN_NAME: &[&str] = &[
@@ -254,6 +254,23 @@ fn host_and_process_metrics_keep_to_the_semantic_conventions() {
         }
     }
     none("against the semantic conventions", found);
+}
+
+#[test]
+fn sums_of_the_agent_do_not_start_with_the_host() {
+    let mut found = Vec::new();
+    for metric in catalog::all() {
+        let sum = metric.kind == Kind::Counter || metric.otel.is_some_and(|otel| otel.up_down);
+        let expected = match metric.otel.map_or("", |otel| otel.name).split('.').next() {
+            Some("process") => Since::Process,
+            Some("vigie") => Since::Agent,
+            _ => Since::Boot,
+        };
+        if metric.otel.is_some() && sum && metric.since != expected {
+            found.push(format!("{} counts since {:?}, not since {expected:?}", metric.name, metric.since));
+        }
+    }
+    none("start times", found);
 }
 
 #[test]

@@ -3,17 +3,20 @@
 use super::fields::{Fields, Malformed};
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
-use crate::metric::{Kind, Label, Metric, Unit};
+use crate::metric::{Kind, Label, Metric, Since, Unit};
 use crate::snapshot::{Labels, Reading};
 
 static CPU: Metric =
-    Metric::counter("process_cpu_seconds_total", Unit::Seconds, "CPU time that the agent itself has used.");
+    Metric::counter("process_cpu_seconds_total", Unit::Seconds, "CPU time that the agent itself has used.")
+        .since(Since::Process);
 static CPU_BY_MODE: Metric =
     Metric::otel_only(Kind::Counter, "process.cpu.time", Unit::Seconds, "CPU time that the agent itself has used.")
-        .labels(&[Label::new("mode").otel("cpu.mode")]);
+        .labels(&[Label::new("mode").otel("cpu.mode")])
+        .since(Since::Process);
 static OPEN_FDS: Metric =
     Metric::gauge("process_open_fds", Unit::Of("{file_descriptor}"), "File descriptors that the agent has open.")
-        .otel_up_down("process.unix.file_descriptor.count");
+        .otel_up_down("process.unix.file_descriptor.count")
+        .since(Since::Process);
 static MAX_FDS: Metric = Metric::gauge(
     "process_max_fds",
     Unit::Of("{file_descriptor}"),
@@ -21,10 +24,12 @@ static MAX_FDS: Metric = Metric::gauge(
 );
 static RESIDENT: Metric =
     Metric::gauge("process_resident_memory_bytes", Unit::Bytes, "RAM that the agent itself takes.")
-        .otel_up_down("process.memory.usage");
+        .otel_up_down("process.memory.usage")
+        .since(Since::Process);
 static VIRTUAL: Metric =
     Metric::gauge("process_virtual_memory_bytes", Unit::Bytes, "Address space that the agent has mapped, used or not.")
-        .otel_up_down("process.memory.virtual");
+        .otel_up_down("process.memory.virtual")
+        .since(Since::Process);
 static VIRTUAL_MAX: Metric = Metric::gauge(
     "process_virtual_memory_max_bytes",
     Unit::Bytes,
@@ -37,7 +42,8 @@ static START_TIME: Metric = Metric::gauge(
 );
 static THREADS: Metric =
     Metric::otel_only(Kind::Gauge, "process.thread.count", Unit::Of("{thread}"), "Threads of the agent.")
-        .otel_up_down("process.thread.count");
+        .otel_up_down("process.thread.count")
+        .since(Since::Process);
 
 /// The declaration of `agent`.
 pub static SAMPLER: Declaration = Declaration {
@@ -100,7 +106,7 @@ pub struct Stat {
     user_ticks: u64,
     system_ticks: u64,
     threads: u64,
-    start_ticks: u64,
+    pub(crate) start_ticks: u64,
     virtual_bytes: u64,
     resident_pages: u64,
 }

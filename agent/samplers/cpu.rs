@@ -9,7 +9,7 @@ use crate::snapshot::{Labels, Reading};
 
 pub mod sysfs;
 
-const CPU: Label = Label::new("cpu").otel("cpu.logical_number");
+const CPU: Label = Label::new("cpu").otel_int("cpu.logical_number");
 const MODE: Label = Label::new("mode").otel("cpu.mode").otel_values(&[("irq", "interrupt")]);
 
 static TIME: Metric = Metric::counter(

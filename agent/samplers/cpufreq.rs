@@ -6,7 +6,7 @@ use super::{Declaration, SampleError, Sampler, Tier};
 use crate::metric::{Label, Metric, Unit};
 use crate::snapshot::{Labels, Reading};
 
-const CPU: Label = Label::new("cpu").otel("cpu.logical_number");
+const CPU: Label = Label::new("cpu").otel_int("cpu.logical_number");
 
 static SCALING: Metric = Metric::gauge(
     "node_cpu_scaling_frequency_hertz",

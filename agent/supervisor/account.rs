@@ -9,52 +9,64 @@ use serde::Serialize;
 use super::source::{Source, Spare, lock};
 use super::{LOOP_LOST, Shared};
 use crate::config;
-use crate::metric::{Label, Metric, Unit};
+use crate::metric::{Label, Metric, Since, Unit};
 use crate::snapshot::{Labels, Reading};
 
-const COLLECTOR: &[Label] = &[Label::new("collector")];
-const SOURCE: &[Label] = &[Label::new("source")];
+const COLLECTOR: &[Label] = &[Label::new("collector").otel("vigie.source.name")];
+const SOURCE: &[Label] = &[Label::new("source").otel("vigie.source.name")];
 
 static COLLECTOR_SUCCESS: Metric = Metric::gauge(
     "node_scrape_collector_success",
     Unit::One,
     "Whether the source gave its numbers; 0 also where this host lacks what it reads.",
 )
-.labels(COLLECTOR);
+.labels(COLLECTOR)
+.otel("vigie.source.success");
 static COLLECTOR_DURATION: Metric = Metric::gauge(
     "node_scrape_collector_duration_seconds",
     Unit::Seconds,
     "How long the source took to read its numbers.",
 )
-.labels(COLLECTOR);
+.labels(COLLECTOR)
+.otel("vigie.source.duration");
 static SOURCE_AGE: Metric =
     Metric::gauge("vigie_source_age_seconds", Unit::Seconds, "How old the numbers of the source are on this page.")
-        .labels(SOURCE);
+        .labels(SOURCE)
+        .otel("vigie.source.age");
 static SOURCE_FAILURES: Metric = Metric::counter(
     "vigie_source_failures_total",
     Unit::Of("{failure}"),
     "Samplings of the source that gave nothing though the host has it.",
 )
-.labels(SOURCE);
+.labels(SOURCE)
+.otel("vigie.source.failures")
+.since(Since::Agent);
 static SOURCE_SERIES: Metric =
-    Metric::gauge("vigie_source_series", Unit::Of("{series}"), "Series that the source shows.").labels(SOURCE);
+    Metric::gauge("vigie_source_series", Unit::Of("{series}"), "Series that the source shows.")
+        .labels(SOURCE)
+        .otel("vigie.source.series.count");
 static SOURCE_SERIES_CUT: Metric = Metric::gauge(
     "vigie_source_series_cut",
     Unit::Of("{series}"),
     "Series that the source has beyond its bound and that are not shown.",
 )
-.labels(SOURCE);
+.labels(SOURCE)
+.otel("vigie.source.series.cut");
 static SOURCES_FAILED: Metric = Metric::gauge(
     "vigie_sources_failed",
     Unit::Of("{source}"),
     "Sources that give nothing now though the host has them.",
-);
-static SERIES: Metric = Metric::gauge("vigie_series", Unit::Of("{series}"), "Series that all sources together show.");
+)
+.otel("vigie.source.failed.count");
+static SERIES: Metric = Metric::gauge("vigie_series", Unit::Of("{series}"), "Series that all sources together show.")
+    .otel("vigie.series.count");
 static PASSES: Metric = Metric::counter(
     "vigie_passes_total",
     Unit::Of("{pass}"),
     "Full sampling passes; scrapes that come together share one.",
-);
+)
+.otel("vigie.passes")
+.since(Since::Agent);
 static BUILD_INFO: Metric = Metric::gauge("vigie_build_info", Unit::One, "Which vigie this is; always 1.")
     .labels(&[Label::new("version"), Label::new("arch")]);
 static CONFIG_HASH: Metric = Metric::gauge(

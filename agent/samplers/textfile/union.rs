@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::format::{Family, Type};
-use crate::metric::{Kind, Metric, PageType, Unit};
+use crate::metric::{Kind, Metric, PageType, Since, Unit};
 use crate::snapshot::{Labels, Value};
 
 type Series = Vec<(Labels, Value)>;
@@ -103,6 +103,8 @@ impl Draft {
             name: name.to_owned().into(),
             help: help.into(),
             page_type,
+            since: Since::Unknown,
+            foreign: true,
             ..Metric::new(kind, "", unit(name), "")
         };
         (metric, self.series)
