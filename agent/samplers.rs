@@ -20,7 +20,7 @@ pub mod fields;
 pub mod filefd;
 pub mod filesystem;
 #[cfg(test)]
-mod host;
+pub(crate) mod host;
 pub mod interfaces;
 pub mod kernel_hung;
 pub mod loadavg;
@@ -41,7 +41,7 @@ pub mod textfile;
 pub mod time;
 pub mod timex;
 #[cfg(test)]
-mod trial;
+pub(crate) mod trial;
 pub mod udp_queues;
 pub mod uname;
 pub mod vmstat;

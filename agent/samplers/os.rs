@@ -47,10 +47,7 @@ struct Os {
 
 impl Sampler for Os {
     fn sample(&mut self, root: &Root, buffer: &mut Buffer, reading: &mut Reading) -> Result<(), SampleError> {
-        let release = match root.host.parse(PATHS[0], buffer, parse) {
-            Err(SampleError::Absent(_)) => root.host.parse(PATHS[1], buffer, parse)?,
-            found => found?,
-        };
+        let release = read(root, buffer)?;
         let told = match self.told.take() {
             Some(told) if told.0 == release => told,
             _ => {
@@ -67,6 +64,18 @@ impl Sampler for Os {
             reading.put(&SUPPORT_END, seconds);
         }
         Ok(())
+    }
+}
+
+/// Reads what the distribution calls itself.
+///
+/// # Errors
+/// [`SampleError::Absent`] where it says nothing, [`SampleError::Read`] or [`SampleError::Parse`] where that cannot be
+/// understood.
+pub fn read(root: &Root, buffer: &mut Buffer) -> Result<Release, SampleError> {
+    match root.host.parse(PATHS[0], buffer, parse) {
+        Err(SampleError::Absent(_)) => root.host.parse(PATHS[1], buffer, parse),
+        found => found,
     }
 }
 
@@ -106,7 +115,8 @@ fn unquote(value: &str) -> String {
 }
 
 impl Release {
-    fn get(&self, name: &str) -> &str {
+    /// The value of a variable, empty where there is none.
+    pub fn get(&self, name: &str) -> &str {
         self.0.iter().rev().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 

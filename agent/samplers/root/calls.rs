@@ -175,6 +175,15 @@ impl Calls {
         }
     }
 
+    /// When the host was booted, by the wall clock of now: it moves when that is set. A capture does not tell.
+    pub fn booted(&self) -> Option<SystemTime> {
+        if self.captured() {
+            return None;
+        }
+        let up = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).ok()?;
+        SystemTime::now().checked_sub(up.into())
+    }
+
     /// Bytes of a page of memory.
     pub fn page_size(&self) -> u64 {
         self.captured.as_ref().map_or_else(|| sysconf(SysconfVar::PAGE_SIZE, 4096), |answers| answers.page_size)

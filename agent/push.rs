@@ -1,0 +1,12 @@
+//! The push: what a snapshot holds, in OpenTelemetry's words.
+//!
+//! [`encode`] writes a snapshot as the bytes of an OTLP request, [`json`] shows such bytes. Like the page they are
+//! functions of what they are given: who this host is ([`resource`]) and from when on things have counted ([`start`])
+//! is read once, before.
+
+pub mod encode;
+pub mod json;
+pub mod naming;
+pub mod resource;
+pub mod start;
+mod wire;

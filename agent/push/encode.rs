@@ -1,0 +1,246 @@
+//! A snapshot as the bytes of an OTLP request: an ExportMetricsServiceRequest of OpenTelemetry's protocol 1.
+//!
+//! What does not change from push to push is encoded once: the resource, the head of each metric, and the attributes of
+//! each series when it is born. A push then copies those and writes numbers.
+
+use crate::metric::{Kind, Metric, MetricRef, Unit};
+use crate::snapshot::{Family, Snapshot};
+
+use super::naming::{Naming, SCHEMA_URL};
+use super::resource::Resource;
+use super::start::{Starts, nanoseconds};
+use super::wire;
+use track::{Past, Pushed, Track};
+
+mod attributes;
+mod track;
+
+/// The scope of everything that is measured here.
+const SCOPE: &str = "vigie";
+
+/// Writes snapshots of one host, and remembers what it has written: the series, and from when on they have counted.
+pub struct Encoder {
+    resource: Vec<u8>,
+    scope: Vec<u8>,
+    naming: Naming,
+    starts: Starts,
+    /// The families that the rest was made for, in the snapshot's order.
+    families: Vec<MetricRef>,
+    /// What is known of each of `families`; nothing of those that are not pushed.
+    tracks: Vec<Option<Track>>,
+    /// Those of families that had no points the last time.
+    idle: Vec<Track>,
+    messages: Vec<Message>,
+    past: Past,
+}
+
+/// One metric of the request: points of all families that OpenTelemetry calls by one name.
+struct Message {
+    name: String,
+    unit: &'static str,
+    shape: Shape,
+    /// The fields name, description and unit.
+    head: Vec<u8>,
+    /// Indices of `families`.
+    families: Vec<usize>,
+}
+
+/// What kind of metric it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Gauge,
+    Sum { monotonic: bool },
+}
+
+impl Shape {
+    /// Nothing for histograms and summaries: other programs' are shown on the page only.
+    fn of(metric: &Metric) -> Option<Shape> {
+        let up_down = metric.otel.is_some_and(|otel| otel.up_down);
+        match metric.kind {
+            Kind::Counter => Some(Shape::Sum { monotonic: true }),
+            Kind::Gauge if up_down => Some(Shape::Sum { monotonic: false }),
+            Kind::Gauge => Some(Shape::Gauge),
+            Kind::Histogram | Kind::Summary => None,
+        }
+    }
+}
+
+/// Fields of the messages, as `opentelemetry/proto/metrics/v1/metrics.proto` numbers them.
+mod field {
+    pub(super) const REQUEST_RESOURCE_METRICS: u32 = 1;
+    pub(super) const RESOURCE: u32 = 1;
+    pub(super) const SCOPE_METRICS: u32 = 2;
+    pub(super) const SCOPE: u32 = 1;
+    pub(super) const METRICS: u32 = 2;
+    /// Of ResourceMetrics and of ScopeMetrics.
+    pub(super) const SCHEMA_URL: u32 = 3;
+    pub(super) const NAME: u32 = 1;
+    pub(super) const DESCRIPTION: u32 = 2;
+    pub(super) const UNIT: u32 = 3;
+    pub(super) const GAUGE: u32 = 5;
+    pub(super) const SUM: u32 = 7;
+    pub(super) const TEMPORALITY: u32 = 2;
+    pub(super) const MONOTONIC: u32 = 3;
+    pub(super) const SCOPE_NAME: u32 = 1;
+    pub(super) const SCOPE_VERSION: u32 = 2;
+    /// Of Gauge and of Sum.
+    pub(super) const DATA_POINTS: u32 = 1;
+    pub(super) const START_TIME: u32 = 2;
+    pub(super) const TIME: u32 = 3;
+    pub(super) const AS_DOUBLE: u32 = 4;
+    pub(super) const AS_INT: u32 = 6;
+    pub(super) const ATTRIBUTES: u32 = 7;
+}
+
+/// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
+const CUMULATIVE: u64 = 2;
+
+impl Encoder {
+    /// For the host that `resource` tells of, whose counters started at `starts`.
+    pub fn new(resource: &Resource, naming: Naming, starts: Starts) -> Encoder {
+        let (mut told, mut encoded, mut scope) = (Vec::new(), Vec::new(), Vec::new());
+        resource.encode(&mut told);
+        wire::bytes(field::RESOURCE, &told, &mut encoded);
+        told.clear();
+        wire::bytes(field::SCOPE_NAME, SCOPE.as_bytes(), &mut told);
+        wire::bytes(field::SCOPE_VERSION, env!("CARGO_PKG_VERSION").as_bytes(), &mut told);
+        wire::bytes(field::SCOPE, &told, &mut scope);
+        Encoder {
+            resource: encoded,
+            scope,
+            naming,
+            starts,
+            families: Vec::new(),
+            tracks: Vec::new(),
+            idle: Vec::new(),
+            messages: Vec::new(),
+            past: Past::default(),
+        }
+    }
+
+    /// Appends the request that holds `snapshot` to `out`. Snapshots are given in the order of their time.
+    pub fn encode(&mut self, snapshot: &Snapshot, out: &mut Vec<u8>) {
+        let mut families: Vec<(&Family, u64)> = Vec::with_capacity(self.families.len());
+        for reading in &snapshot.readings {
+            let taken = nanoseconds(reading.taken);
+            families.extend(reading.families().map(|family| (family, taken)));
+        }
+        let same = |(known, (family, _)): (&MetricRef, &(&Family, u64))| known.same(&family.metric);
+        if families.len() != self.families.len() || !self.families.iter().zip(&families).all(same) {
+            self.arrange(&families);
+        }
+        let all = wire::begin(field::REQUEST_RESOURCE_METRICS, out);
+        out.extend_from_slice(&self.resource);
+        let scope = wire::begin(field::SCOPE_METRICS, out);
+        out.extend_from_slice(&self.scope);
+        for message in &self.messages {
+            let metric = wire::begin(field::METRICS, out);
+            out.extend_from_slice(&message.head);
+            let data = match message.shape {
+                Shape::Gauge => wire::begin(field::GAUGE, out),
+                Shape::Sum { monotonic } => {
+                    let data = wire::begin(field::SUM, out);
+                    wire::number(field::TEMPORALITY, CUMULATIVE, out);
+                    if monotonic {
+                        wire::number(field::MONOTONIC, 1, out);
+                    }
+                    data
+                }
+            };
+            for index in &message.families {
+                if let (Some((family, taken)), Some(Some(track))) = (families.get(*index), self.tracks.get_mut(*index))
+                {
+                    track.encode(family.points(), *taken, &mut self.past, out);
+                }
+            }
+            wire::end(data, out);
+            wire::end(metric, out);
+        }
+        text(field::SCHEMA_URL, self.naming.schema_url(), out);
+        wire::end(scope, out);
+        text(field::SCHEMA_URL, SCHEMA_URL, out);
+        wire::end(all, out);
+    }
+
+    /// Finds to each family what is known of it, and which metric of the request it belongs to.
+    fn arrange(&mut self, families: &[(&Family, u64)]) {
+        let mut known = std::mem::take(&mut self.idle);
+        known.extend(std::mem::take(&mut self.tracks).into_iter().flatten());
+        // Several sources may have a family of one metric: those that had this very series first.
+        let mut take = |family: &Family, exact: bool| {
+            let same = |track: &Track| track.metric().same(&family.metric) && (!exact || track.begins_like(family));
+            known.iter().position(same).map(|found| known.swap_remove(found))
+        };
+        let mut tracks: Vec<Option<Track>> = families.iter().map(|(family, _)| take(family, true)).collect();
+        for (track, (family, _)) in tracks.iter_mut().zip(families) {
+            if track.is_none() {
+                *track = take(family, false).or_else(|| self.pushed(&family.metric).map(Track::new));
+            }
+        }
+        for gone in known {
+            match gone.metric() {
+                MetricRef::Static(_) => self.idle.push(gone),
+                MetricRef::Born(_) => gone.end(&mut self.past),
+            }
+        }
+        self.tracks = tracks;
+        self.families = families.iter().map(|(family, _)| family.metric.clone()).collect();
+        self.messages.clear();
+        for (index, track) in self.tracks.iter().enumerate() {
+            let Some(Pushed { metric, name, unit, shape, .. }) = track.as_ref().map(Track::pushed) else { continue };
+            let same = |message: &&mut Message| (&message.name, message.unit, message.shape) == (name, *unit, *shape);
+            match self.messages.iter_mut().find(same) {
+                Some(message) => message.families.push(index),
+                None => self.messages.push(Message {
+                    head: head(name, unit, description(metric)),
+                    name: name.clone(),
+                    unit,
+                    shape: *shape,
+                    families: vec![index],
+                }),
+            }
+        }
+    }
+
+    /// How a metric is pushed; nothing where it is not.
+    fn pushed(&self, metric: &MetricRef) -> Option<Pushed> {
+        let shape = Shape::of(metric)?;
+        let (name, unit) = match metric.otel {
+            Some(otel) => {
+                let (name, unit) = self.naming.metric(otel.name, otel.unit.unwrap_or(metric.unit).ucum());
+                (name.to_owned(), unit)
+            }
+            None if metric.foreign => (metric.name.clone().into_owned(), foreign_unit(metric.unit)),
+            None => return None,
+        };
+        let start = self.starts.since(metric.since);
+        Some(Pushed { metric: metric.clone(), name, unit, shape, naming: self.naming, start })
+    }
+}
+
+/// The unit that a name tells. One that tells none may have any: `1` would say that it is a ratio.
+fn foreign_unit(unit: Unit) -> &'static str {
+    if unit == Unit::One { "" } else { unit.ucum() }
+}
+
+/// Metrics that share a name describe a part of it each, and have fixed attributes: then none is told.
+fn description(metric: &Metric) -> &str {
+    if metric.otel.is_none_or(|otel| otel.fixed.is_empty()) { &metric.help } else { "" }
+}
+
+fn head(name: &str, unit: &str, description: &str) -> Vec<u8> {
+    let mut head = Vec::new();
+    text(field::NAME, name, &mut head);
+    text(field::DESCRIPTION, description, &mut head);
+    text(field::UNIT, unit, &mut head);
+    head
+}
+
+fn text(field: u32, text: &str, out: &mut Vec<u8>) {
+    if !text.is_empty() {
+        wire::bytes(field, text.as_bytes(), out);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+//! The attributes of a series, from the labels that it was born with.
+
+use super::field;
+use super::track::Pushed;
+use crate::metric::Label;
+use crate::push::resource::{AttributeValue, attribute};
+use crate::snapshot::Labels;
+
+/// Appends the attributes of a point: those that the metric always has, then its labels. A label without a value is
+/// none, as on the page.
+pub(super) fn encode(pushed: &Pushed, labels: &Labels, out: &mut Vec<u8>) {
+    for (key, value) in pushed.metric.otel.map_or(&[][..], |otel| otel.fixed) {
+        let (key, prefix, value) = pushed.naming.attribute(key, value);
+        attribute(field::ATTRIBUTES, key, AttributeValue::Text(&format!("{prefix}{value}")), out);
+    }
+    for (name, value) in labels.pairs() {
+        if value.is_empty() {
+            continue;
+        }
+        if pushed.metric.foreign {
+            attribute(field::ATTRIBUTES, &name, AttributeValue::Text(&value), out);
+        } else if let Some(label) = pushed.metric.labels.iter().find(|label| label.name == name) {
+            declared(pushed, label, &value, out);
+        }
+    }
+}
+
+fn declared(pushed: &Pushed, label: &Label, value: &str, out: &mut Vec<u8>) {
+    if label.otel.is_empty() {
+        return;
+    }
+    let other = label.otel_values.iter().find(|(page, _)| *page == value);
+    let (key, prefix, value) = pushed.naming.attribute(label.otel, other.map_or(value, |(_, otel)| otel));
+    let value = match value.parse() {
+        Ok(int) if label.otel_int && prefix.is_empty() => AttributeValue::Int(int),
+        _ => AttributeValue::Text(&format!("{prefix}{value}")),
+    };
+    attribute(field::ATTRIBUTES, key, value, out);
+}

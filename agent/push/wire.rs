@@ -1,0 +1,166 @@
+//! Protobuf, as far as OTLP takes it: fields that are appended, and messages whose length is known when they end.
+
+/// A number of variable length.
+const VARINT: u32 = 0;
+/// Eight bytes.
+const FIXED64: u32 = 1;
+/// Bytes with their length before them.
+const BYTES: u32 = 2;
+
+/// The bytes of a field of eight bytes, whose number is below 16.
+pub(super) const FIXED64_FIELD: usize = 9;
+
+/// A message that has begun: where its length goes.
+#[must_use]
+pub(super) struct Open(usize);
+
+/// Bytes that hold the length of a message. Written in full it may have zeros at its end, which a varint may.
+const LENGTH: usize = 4;
+
+fn varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn tag(field: u32, kind: u32, out: &mut Vec<u8>) {
+    varint(u64::from(field << 3 | kind), out);
+}
+
+pub(super) fn number(field: u32, value: u64, out: &mut Vec<u8>) {
+    tag(field, VARINT, out);
+    varint(value, out);
+}
+
+pub(super) fn fixed64(field: u32, value: u64, out: &mut Vec<u8>) {
+    tag(field, FIXED64, out);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// The beginning of a text or a message of `length` bytes.
+pub(super) fn head(field: u32, length: usize, out: &mut Vec<u8>) {
+    tag(field, BYTES, out);
+    varint(length as u64, out);
+}
+
+/// Text, or a message that is encoded already. An empty text is the same as none.
+pub(super) fn bytes(field: u32, value: &[u8], out: &mut Vec<u8>) {
+    head(field, value.len(), out);
+    out.extend_from_slice(value);
+}
+
+/// Begins a message, at most 256 MiB of it.
+pub(super) fn begin(field: u32, out: &mut Vec<u8>) -> Open {
+    tag(field, BYTES, out);
+    out.extend_from_slice(&[0; LENGTH]);
+    Open(out.len())
+}
+
+/// Ends a message: its length is put before it.
+pub(super) fn end(open: Open, out: &mut [u8]) {
+    let length = out.len() - open.0;
+    let [a, b, c, d] = [0, 7, 14, 21].map(|shift| (length >> shift) as u8);
+    if let Some(place) = out.get_mut(open.0 - LENGTH..open.0) {
+        place.copy_from_slice(&[a | 0x80, b | 0x80, c | 0x80, d & 0x7f]);
+    }
+}
+
+/// One field of a message, as it lies there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Raw<'a> {
+    Varint(u64),
+    Fixed64(u64),
+    Bytes(&'a [u8]),
+}
+
+/// The fields of a message, in order: number and content; nothing further after one that is none.
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn varint(&mut self) -> Option<u64> {
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let (first, rest) = self.0.split_first()?;
+            self.0 = rest;
+            value |= u64::from(first & 0x7f) << shift;
+            if first & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn field(&mut self) -> Option<(u64, Raw<'a>)> {
+        let tag = self.varint()?;
+        let raw = match (tag & 7) as u32 {
+            VARINT => Raw::Varint(self.varint()?),
+            FIXED64 => {
+                let (value, rest) = self.0.split_first_chunk()?;
+                self.0 = rest;
+                Raw::Fixed64(u64::from_le_bytes(*value))
+            }
+            BYTES => {
+                let length = usize::try_from(self.varint()?).ok()?;
+                let (value, rest) = self.0.split_at_checked(length)?;
+                self.0 = rest;
+                Raw::Bytes(value)
+            }
+            _ => return None,
+        };
+        Some((tag >> 3, raw))
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    /// `Err` once, where the rest is no field.
+    type Item = Result<(u64, Raw<'a>), ()>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let field = self.field();
+        if field.is_none() {
+            self.0 = &[];
+        }
+        Some(field.ok_or(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for value in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX] {
+            let mut out = Vec::new();
+            number(15, value, &mut out);
+            fixed64(16, value, &mut out);
+            let open = begin(2, &mut out);
+            bytes(1, b"abc", &mut out);
+            end(open, &mut out);
+            let read: Vec<_> = Fields(&out).map(Result::unwrap).collect();
+            let inner: &[u8] = &[0x0a, 3, b'a', b'b', b'c'];
+            assert_eq!(read, [(15, Raw::Varint(value)), (16, Raw::Fixed64(value)), (2, Raw::Bytes(inner))]);
+        }
+    }
+
+    #[test]
+    fn a_long_message_has_its_whole_length() {
+        let mut out = Vec::new();
+        let open = begin(1, &mut out);
+        out.resize(out.len() + 3_000_000, 7);
+        end(open, &mut out);
+        assert!(matches!(Fields(&out).next(), Some(Ok((1, Raw::Bytes(inner)))) if inner.len() == 3_000_000));
+    }
+
+    #[test]
+    fn what_is_torn_ends_in_an_error() {
+        for torn in [&[0x80][..], &[0x0a, 5, 1], &[0x09, 1, 2], &[0x0b], &[0x0a, 0xff], &[0xff; 11]] {
+            assert_eq!(Fields(torn).collect::<Vec<_>>(), [Err(())], "{torn:?}");
+        }
+    }
+}
