@@ -21,6 +21,7 @@ Examples:
   vigie run --set http.listen=:9844            the same, to every address of this host
   vigie check --config new.toml --connect      what would stop `vigie run`?
   vigie sample | grep node_load                one look at this host, no daemon
+  vigie sample --format otlp-json | jq .       the same in OpenTelemetry's words
   vigie wait --ready && echo up                for deploy scripts
 
 Exit codes:
@@ -71,11 +72,11 @@ pub enum Command {
         connect: bool,
     },
 
-    /// Read this host once and print the page
+    /// Read this host once and print the page, or what is pushed
     Sample {
         /// How it is written
-        #[arg(long, value_enum, default_value_t = PageFormat::Prometheus)]
-        format: PageFormat,
+        #[arg(long, value_enum, default_value_t = SampleFormat::Prometheus)]
+        format: SampleFormat,
     },
 
     /// Print the reference of every metric: names, labels, units, meaning
@@ -109,12 +110,15 @@ pub enum Command {
 
 /// How `vigie sample` writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PageFormat {
+pub enum SampleFormat {
     /// Prometheus' text format 0.0.4
     Prometheus,
     /// `OpenMetrics` 1.0
     #[value(name = "openmetrics")]
     OpenMetrics,
+    /// An OTLP request, in OpenTelemetry's words, as one line of OTLP/JSON
+    #[value(name = "otlp-json")]
+    OtlpJson,
 }
 
 /// How `vigie metrics` writes.
@@ -192,8 +196,9 @@ mod tests {
     fn every_command_has_its_defaults() {
         let command = |line| of(line).unwrap().command;
         assert_eq!(command("vigie check --connect"), Command::Check { connect: true });
-        assert_eq!(command("vigie sample"), Command::Sample { format: PageFormat::Prometheus });
-        assert_eq!(command("vigie sample --format openmetrics"), Command::Sample { format: PageFormat::OpenMetrics });
+        assert_eq!(command("vigie sample"), Command::Sample { format: SampleFormat::Prometheus });
+        assert_eq!(command("vigie sample --format openmetrics"), Command::Sample { format: SampleFormat::OpenMetrics });
+        assert_eq!(command("vigie sample --format otlp-json"), Command::Sample { format: SampleFormat::OtlpJson });
         assert_eq!(command("vigie metrics --format json"), Command::Metrics { format: ReferenceFormat::Json });
         assert_eq!(command("vigie capture /tmp/x"), Command::Capture { directory: "/tmp/x".into() });
         assert_eq!(command("vigie version"), Command::Version);
@@ -207,7 +212,7 @@ mod tests {
             ("vigie", "Usage: vigie"),
             ("vigie chekc", "'check'"),
             ("vigie run --confg x", "--config"),
-            ("vigie sample --format otlp", "[possible values: prometheus, openmetrics]"),
+            ("vigie sample --format otlp", "[possible values: prometheus, openmetrics, otlp-json]"),
             ("vigie wait", "--ready"),
             ("vigie wait --ready --timeout 60", "such as \"60s\""),
             ("vigie capture", "<DIR>"),

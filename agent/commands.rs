@@ -7,11 +7,16 @@ use anyhow::bail;
 
 use crate::capture::capture as save;
 use crate::catalog;
-use crate::cli::{Cli, PageFormat, ReferenceFormat};
+use crate::cli::{Cli, ReferenceFormat, SampleFormat};
 use crate::config::Config;
 use crate::page::listener::Listener;
 use crate::page::prometheus::{Format, render};
 use crate::page::server::Options;
+use crate::push::encode::Encoder;
+use crate::push::json;
+use crate::push::naming::Naming;
+use crate::push::resource::Resource;
+use crate::push::start::Starts;
 use crate::samplers::{self, root::Record, root::Root};
 use crate::supervisor::Handle;
 
@@ -36,20 +41,27 @@ pub fn metrics(format: ReferenceFormat) -> anyhow::Result<()> {
     Ok(write!(stdout(), "{reference}")?)
 }
 
-/// Samples once and prints the page.
+/// Samples once and prints the page, or what is pushed.
 ///
 /// # Errors
 /// When the host cannot be read at all, or standard output is closed.
-pub fn sample(config: &Config, format: PageFormat) -> anyhow::Result<()> {
+pub fn sample(config: &Config, format: SampleFormat) -> anyhow::Result<()> {
     let handle = Handle::open(config)?;
+    let started = handle.root().calls.now();
     handle.sample();
-    let format = match format {
-        PageFormat::Prometheus => Format::Text,
-        PageFormat::OpenMetrics => Format::OpenMetrics,
-    };
-    let mut page = Vec::new();
-    render(&handle.newest(), format, &mut page);
-    Ok(stdout().write_all(&page)?)
+    let snapshot = handle.newest();
+    let mut text = Vec::new();
+    match format {
+        SampleFormat::Prometheus => render(&snapshot, Format::Text, &mut text),
+        SampleFormat::OpenMetrics => render(&snapshot, Format::OpenMetrics, &mut text),
+        SampleFormat::OtlpJson => {
+            let (root, mut request) = (handle.root(), Vec::new());
+            let resource = Resource::of(root, &config.host);
+            Encoder::new(&resource, Naming::Semconv, Starts::of(root, started)).encode(&snapshot, &mut request);
+            json::render(&request, &mut text)?;
+        }
+    }
+    Ok(stdout().write_all(&text)?)
 }
 
 /// Samples once and saves what was read.

@@ -165,7 +165,7 @@ _vigie() {
             fi
             case "${prev}" in
                 --format)
-                    COMPREPLY=($(compgen -W "prometheus openmetrics" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "prometheus openmetrics otlp-json" -- "${cur}"))
                     return 0
                     ;;
                 --config)

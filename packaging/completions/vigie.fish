@@ -30,7 +30,7 @@ complete -c vigie -n "__fish_vigie_needs_command" -s h -l help -d 'Print help'
 complete -c vigie -n "__fish_vigie_needs_command" -s V -l version -d 'Print version'
 complete -c vigie -n "__fish_vigie_needs_command" -f -a "run" -d 'Watch this host and serve the page, until told to end'
 complete -c vigie -n "__fish_vigie_needs_command" -f -a "check" -d 'Tell everything that is wrong with the configuration, without starting anything'
-complete -c vigie -n "__fish_vigie_needs_command" -f -a "sample" -d 'Read this host once and print the page'
+complete -c vigie -n "__fish_vigie_needs_command" -f -a "sample" -d 'Read this host once and print the page, or what is pushed'
 complete -c vigie -n "__fish_vigie_needs_command" -f -a "metrics" -d 'Print the reference of every metric: names, labels, units, meaning'
 complete -c vigie -n "__fish_vigie_needs_command" -f -a "capture" -d 'Save what is read of this host, scrubbed, as a folder that can stand for it: for a bug report'
 complete -c vigie -n "__fish_vigie_needs_command" -f -a "version" -d 'Print the version, and what it was built for'
@@ -43,7 +43,8 @@ complete -c vigie -n "__fish_vigie_using_subcommand check" -l set -d 'One option
 complete -c vigie -n "__fish_vigie_using_subcommand check" -l connect -d 'Also try each address of http.listen, and tell what is in the way'
 complete -c vigie -n "__fish_vigie_using_subcommand check" -s h -l help -d 'Print help'
 complete -c vigie -n "__fish_vigie_using_subcommand sample" -l format -d 'How it is written' -r -f -a "prometheus\t'Prometheus\' text format 0.0.4'
-openmetrics\t'`OpenMetrics` 1.0'"
+openmetrics\t'`OpenMetrics` 1.0'
+otlp-json\t'An OTLP request, in OpenTelemetry\'s words, as one line of OTLP/JSON'"
 complete -c vigie -n "__fish_vigie_using_subcommand sample" -l config -d 'The configuration [default: /etc/vigie/config.toml where it exists, else built-in defaults]' -r -F
 complete -c vigie -n "__fish_vigie_using_subcommand sample" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s [repeatable]' -r
 complete -c vigie -n "__fish_vigie_using_subcommand sample" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -51,6 +51,7 @@ pub(crate) const PARSERS: &[Parser] = &[
             seen(netstat::layout::parse_pairs(text, &mut choice, &mut layout, |metric, value| seen((metric, value))));
         }
     }),
+    ("otlp request", &[], |text| seen(vigie::push::json::render(text.as_bytes(), &mut Vec::new()))),
     ("os", &["etc/os-release", "usr/lib/os-release"], |text| seen(os::parse(text))),
     ("pressure", &["proc/pressure/cpu", "proc/pressure/io"], |text| seen(pressure::parse(text))),
     ("schedstat", &["proc/schedstat"], |text| seen(schedstat::parse(text, |name, row| seen((name, row))))),
