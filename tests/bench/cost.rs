@@ -12,6 +12,7 @@
     clippy::disallowed_types
 )]
 
+mod encoding;
 mod inside;
 mod outside;
 mod report;
@@ -30,6 +31,7 @@ const SECTIONS: &[Section] = &[
     ("pass", inside::pass),
     ("allocations", inside::allocations),
     ("rendering", inside::rendering),
+    ("encoding", encoding::encoding),
     ("memory", outside::memory),
     ("binary", outside::binary),
 ];

@@ -21,25 +21,25 @@ use crate::report::{Report, milliseconds, quartile};
 const ROUNDS: usize = 200;
 
 /// A host and the sources that a scrape samples: all but the slow tier.
-struct Host {
-    root: Root,
+pub(crate) struct Host {
+    pub(crate) root: Root,
     buffer: Buffer,
     sources: Vec<(&'static Declaration, Box<dyn Sampler>, Reading)>,
 }
 
 impl Host {
-    fn of(root: Root) -> Host {
+    pub(crate) fn of(root: Root) -> Host {
         let options = samplers::Options::default();
         let wanted = ALL.iter().filter(|declaration| declaration.tier != Tier::Slow);
         let sources = wanted.map(|declaration| (*declaration, (declaration.build)(&options), Reading::default()));
         Host { sources: sources.collect(), root, buffer: Buffer::default() }
     }
 
-    fn this() -> Host {
+    pub(crate) fn this() -> Host {
         Host::of(open(Path::new("/")))
     }
 
-    fn pass(&mut self) {
+    pub(crate) fn pass(&mut self) {
         for index in 0..self.sources.len() {
             self.sample(index);
         }
@@ -52,18 +52,18 @@ impl Host {
         let _ = sampler.sample(&self.root, &mut self.buffer, reading);
     }
 
-    fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         let readings = self.sources.iter().map(|(_, _, reading)| Arc::new(reading.clone())).collect();
         Snapshot { readings, at: Instant::now(), taken: SystemTime::now() }
     }
 }
 
-fn open(root: &Path) -> Root {
+pub(crate) fn open(root: &Path) -> Root {
     Root::open(&root.join("proc"), &root.join("sys"), root).expect("the host opens")
 }
 
 /// CPU of all threads of this process: filesystems are measured on threads of their own.
-fn cpu(work: impl FnOnce()) -> Duration {
+pub(crate) fn cpu(work: impl FnOnce()) -> Duration {
     let now = || -> Duration { clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).expect("a clock").into() };
     let before = now();
     work();
