@@ -1,9 +1,9 @@
 //! vigie watches one server and tells what it sees in Prometheus' and OpenTelemetry's words.
 //!
 //! ```text
-//!                     ┌─ samplers ─┐                                    ┌─ the page   GET /metrics  (Prometheus names)
-//! config ─ supervisor ┤            ├─ Reading ─ latest ─► Snapshot ─────┤
-//!                     └─ probes ───┘            per source              └─ the push   (OTel names)
+//!                                                                  ┌─ the page   GET /metrics  (Prometheus names)
+//! config ─ supervisor ─ samplers ─ Reading ─ latest ─► Snapshot ─────┤
+//!                                            per source              └─ the push   OTLP          (OTel names)
 //! ```
 //!
 //! Data moves once, from left to right. A sampler fills a [`snapshot::Reading`] with the points of the
