@@ -3,9 +3,13 @@
 // Helpers of a test may panic as the test may.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "support/declared.rs"]
+mod declared;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use declared::is_called;
 use vigie::catalog;
 use vigie::metric::{Kind, Metric, PageType, Since, Unit};
 
@@ -69,26 +73,6 @@ fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
     text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(|line| line.split('\t').collect())
 }
 
-fn page_type(metric: &Metric) -> &'static str {
-    match (metric.page_type, metric.kind) {
-        (PageType::Untyped, _) => "untyped",
-        (PageType::Gauge, _) | (_, Kind::Gauge) => "gauge",
-        (_, Kind::Counter) => "counter",
-        (_, Kind::Histogram) => "histogram",
-        (_, Kind::Summary) => "summary",
-    }
-}
-
-/// Whether `name` is the declared name, or one that the kernel completes.
-fn is_called(declared: &str, name: &str) -> bool {
-    match (declared.split_once('{'), declared.split_once('}')) {
-        (Some((head, _)), Some((_, tail))) => {
-            name.len() > head.len() + tail.len() && name.starts_with(head) && name.ends_with(tail)
-        }
-        _ => declared == name,
-    }
-}
-
 fn on_page() -> impl Iterator<Item = &'static Metric> {
     catalog::all().into_iter().filter(|metric| metric.on_page)
 }
@@ -149,7 +133,7 @@ fn counters_and_nothing_else_end_in_total() {
         let counts = metric.kind == Kind::Counter && metric.page_type == PageType::OfKind;
         let excepted = COUNTERS_WITHOUT_TOTAL.contains(&&*metric.name);
         if counts != metric.name.ends_with("_total") && !excepted {
-            found.push(format!("{} is a {}", metric.name, page_type(metric)));
+            found.push(format!("{} is a {}", metric.name, metric.type_on_page()));
         }
     }
     none("`_total` and the type disagree", found);
@@ -283,7 +267,7 @@ fn node_metrics_have_the_name_type_and_labels_of_node_exporter() {
     let mut found = Vec::new();
     for metric in on_page().filter(|metric| metric.name.starts_with("node_")) {
         let ours: BTreeSet<String> = metric.labels.iter().map(|label| label.name.to_owned()).collect();
-        let same = |row: &Vec<&str>| (row[1], labels_of(row)) == (page_type(metric), ours.clone());
+        let same = |row: &Vec<&str>| (row[1], labels_of(row)) == (metric.type_on_page(), ours.clone());
         let namesakes: Vec<_> = theirs.iter().filter(|row| is_called(&metric.name, row[0])).collect();
         if namesakes.iter().any(|row| same(row)) {
             continue;
@@ -294,7 +278,7 @@ fn node_metrics_have_the_name_type_and_labels_of_node_exporter() {
                 row[0],
                 row[1],
                 labels_of(row),
-                page_type(metric)
+                metric.type_on_page()
             )),
             None if completes_a_template(metric) => {}
             None => found.push(format!("{} is none of node_exporter's", metric.name)),
@@ -309,7 +293,7 @@ fn completes_a_template(metric: &Metric) -> bool {
     on_page().any(|template| {
         template.name.contains('{')
             && is_called(&template.name, &metric.name)
-            && (page_type(template), template.labels) == (page_type(metric), metric.labels)
+            && (template.type_on_page(), template.labels) == (metric.type_on_page(), metric.labels)
     })
 }
 

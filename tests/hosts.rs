@@ -5,12 +5,16 @@
 // The test runs the real binary, which itself runs no other program; helpers may panic as a test may.
 #![allow(clippy::disallowed_types, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "support/declared.rs"]
+mod declared;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use declared::is_called;
 use vigie::catalog;
-use vigie::metric::{Kind, Metric, PageType};
+use vigie::metric::Metric;
 
 /// What a page says of this run rather than of the host: the value is masked.
 const VALUES_OF_THE_RUN: &[&str] = &[
@@ -92,7 +96,8 @@ fn what_is_shown_is_declared() {
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (name, labels) = series(line).unwrap();
             let names: Vec<&str> = labels.iter().map(|(name, _)| *name).collect();
-            let is = |metric: &&&Metric| types.get(name) == Some(&page_type(metric)) && is_called(&metric.name, name);
+            let is =
+                |metric: &&&Metric| types.get(name) == Some(&metric.type_on_page()) && is_called(&metric.name, name);
             let metrics: Vec<&&Metric> = declared.iter().filter(is).collect();
             let same = |metric: &&Metric| metric.labels.iter().map(|label| label.name).eq(names.iter().copied());
             if !metrics.into_iter().any(same) && !LABELS_OF_THE_USER.contains(&name) {
@@ -122,25 +127,6 @@ fn a_captured_host_shows_the_same_page() {
         assert!(expected == now, "{} captured:\n{}", host.display(), difference(&expected, &now));
     }
     std::fs::remove_dir_all(folder).unwrap();
-}
-
-fn page_type(metric: &Metric) -> &'static str {
-    match (metric.page_type, metric.kind) {
-        (PageType::Untyped, _) => "untyped",
-        (PageType::Gauge, _) | (_, Kind::Gauge) => "gauge",
-        (_, Kind::Counter) => "counter",
-        (_, Kind::Histogram) => "histogram",
-        (_, Kind::Summary) => "summary",
-    }
-}
-
-fn is_called(declared: &str, name: &str) -> bool {
-    match (declared.split_once('{'), declared.split_once('}')) {
-        (Some((head, _)), Some((_, tail))) => {
-            name.len() > head.len() + tail.len() && name.starts_with(head) && name.ends_with(tail)
-        }
-        _ => declared == name,
-    }
 }
 
 fn masked(page: &str) -> String {
