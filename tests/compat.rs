@@ -19,36 +19,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 
-use support::{Agent, Page, Peer, Series, find, node_exporter, skipped};
-
-/// The collectors of node_exporter that vigie takes the place of.
-const COLLECTORS: &[&str] = &[
-    "arp",
-    "conntrack",
-    "cpu",
-    "cpufreq",
-    "diskstats",
-    "entropy",
-    "filefd",
-    "filesystem",
-    "loadavg",
-    "meminfo",
-    "netclass",
-    "netdev",
-    "netstat",
-    "os",
-    "pressure",
-    "schedstat",
-    "sockstat",
-    "softnet",
-    "stat",
-    "textfile",
-    "time",
-    "timex",
-    "udp_queues",
-    "uname",
-    "vmstat",
-];
+use support::{Agent, COLLECTORS, Page, Peer, Series, find, node_exporter, skipped};
 
 /// How one family may differ.
 enum Exception {

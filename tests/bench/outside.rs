@@ -6,7 +6,7 @@ use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
 use crate::report::{Report, milliseconds, quartile};
-use crate::support::{Agent, Connection, Launch, node_exporter};
+use crate::support::{Agent, COLLECTORS, Connection, Launch, node_exporter};
 
 /// Scrapes of one round; rounds of both programs take turns.
 const SCRAPES: u32 = 20;
@@ -55,40 +55,10 @@ const LIKE_PROMETHEUS: &[(&str, &str)] = &[
     ("Accept-Encoding", "gzip"),
 ];
 
-/// The collectors of node_exporter 1.5 that vigie takes the place of.
-const SAME_COLLECTORS: &[&str] = &[
-    "arp",
-    "conntrack",
-    "cpu",
-    "cpufreq",
-    "diskstats",
-    "entropy",
-    "filefd",
-    "filesystem",
-    "loadavg",
-    "meminfo",
-    "netclass",
-    "netdev",
-    "netstat",
-    "os",
-    "pressure",
-    "schedstat",
-    "selinux",
-    "sockstat",
-    "softnet",
-    "stat",
-    "textfile",
-    "time",
-    "timex",
-    "udp_queues",
-    "uname",
-    "vmstat",
-];
-
 pub(crate) fn scrape(report: &mut Report) {
     report.title("CPU of a scrape with a full pass each, user and system");
     let agent = Agent::start(&["--set", "http.max_age=\"0s\""]);
-    let same: Vec<String> = SAME_COLLECTORS.iter().map(|name| format!("--collector.{name}")).collect();
+    let same: Vec<String> = COLLECTORS.iter().map(|name| format!("--collector.{name}")).collect();
     let same: Vec<&str> = same.iter().map(String::as_str).chain(["--collector.disable-defaults"]).collect();
     let (Some(usual), Some(same)) = (node_exporter(&[]), node_exporter(&same)) else {
         return report.skipped("beside node_exporter", "prometheus-node-exporter is not installed");
