@@ -12,12 +12,14 @@ mod deserializer;
 mod listen;
 mod load;
 mod mistake;
+mod otlp;
 pub mod quantity;
 mod secret;
 mod tree;
 
 pub use listen::{Listen, NoAddress};
 pub use mistake::ConfigErrors;
+pub use otlp::{ClientTls, Compression, Endpoint, NoEndpoint, Otlp, Protocol, Spool};
 pub use secret::{Revealed, Secret, SecretError};
 
 /// The whole configuration. Sections compare, so that a reload can tell what changed.
@@ -34,6 +36,8 @@ pub struct Config {
     pub samplers: samplers::Options,
     /// The page.
     pub http: Http,
+    /// The push.
+    pub otlp: Otlp,
     /// The log.
     pub log: Log,
 }
@@ -211,11 +215,14 @@ impl Config {
     /// A number of 48 bits, which a float holds exactly: the same for every agent with the same effective
     /// configuration, however it was written. It knows where secrets are, and not what they are.
     pub fn hash(&self) -> u64 {
-        let Config { host, paths, sampling, samplers, http, log } = self;
+        let Config { host, paths, sampling, samplers, http, otlp, log } = self;
         let Http { listen, max_age, deadline, max_connections, tls, users } = http;
         let mut text = format!("{host:?}{paths:?}{sampling:?}{samplers:?}{log:?}");
         let _ = write!(text, "{listen:?}{max_age:?}{deadline:?}{max_connections:?}{tls:?}");
-        for (name, secret) in users {
+        let Otlp { endpoint, protocol, interval, timeout, compression, naming, headers, tls, spool } = otlp;
+        let _ =
+            write!(text, "{endpoint:?}{protocol:?}{interval:?}{timeout:?}{compression:?}{naming:?}{tls:?}{spool:?}");
+        for (name, secret) in users.iter().chain(headers) {
             let _ = write!(text, "{name:?}={:?}", secret.place());
         }
         // FNV-1a: std's hasher promises no stable result.

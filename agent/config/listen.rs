@@ -9,7 +9,7 @@ use serde::de::{self, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// The longest path of a unix socket, in bytes: `sun_path` of unix(7), less the zero at its end.
-const SOCKET_PATH_LIMIT: usize = 107;
+pub(super) const SOCKET_PATH_LIMIT: usize = 107;
 
 /// One address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

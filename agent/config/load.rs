@@ -21,7 +21,7 @@ const FILE_LIMIT: u64 = 1 << 20;
 const READABLE_BY_OTHERS: u32 = 0o044;
 
 /// Sections of the interface that this version lacks.
-const LATER: [&str; 2] = ["otlp", "probe"];
+const LATER: [&str; 1] = ["probe"];
 
 /// Not a key: it provokes the list of those that are.
 const NO_KEY: &str = "?";

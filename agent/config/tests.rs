@@ -98,16 +98,11 @@ vigie.toml:4:1: unknown key `port` in [http]
 #[test]
 fn what_comes_later_is_said_to_come_later() {
     assert_told(
-        &refused("[otlp]\nendpoint = 'http://127.0.0.1:4317'\n[[probe.http]]\nname = 'shop'\n"),
+        &refused("[[probe.http]]\nname = 'shop'\n"),
         "
-vigie.toml:1:2: unknown key `otlp`
+vigie.toml:1:3: unknown key `probe`
   |
-1 | [otlp]
-  |  ^^^^ this version of vigie does not have [otlp] yet
-
-vigie.toml:3:3: unknown key `probe`
-  |
-3 | [[probe.http]]
+1 | [[probe.http]]
   |   ^^^^^ this version of vigie does not have [probe] yet
 ",
     );

@@ -1,7 +1,10 @@
 //! How metrics and attributes are called: as the semantic conventions have it, or as the Collector's `hostmetrics`.
 
+use serde::Deserialize;
+
 /// Whose names are spoken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Naming {
     /// The semantic conventions 1.44, as the metrics are declared.
     #[default]
