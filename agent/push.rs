@@ -7,6 +7,7 @@
 pub mod encode;
 pub mod json;
 pub mod naming;
+pub mod record;
 pub mod resource;
 pub mod start;
 mod wire;
