@@ -20,6 +20,7 @@ pub mod inventory;
 pub mod log;
 pub mod metric;
 pub mod page;
+pub mod phase;
 pub mod push;
 pub mod samplers;
 pub mod snapshot;

@@ -1,8 +1,8 @@
 //! When to sample: three tiers, each with a phase of this host, and the wishes of scrapes.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
+use crate::phase;
 use crate::samplers::Tier;
 
 /// How often the fast tier is sampled.
@@ -20,15 +20,7 @@ impl Schedule {
     /// A schedule whose phases follow from `host`, so that neither the hosts of a fleet nor the tiers of one host
     /// wake up together, nor on whole seconds, when the kernel computes its load averages.
     pub(super) fn new(host: &str, interval: Duration, now: Instant, wall: SystemTime) -> Schedule {
-        let tier = |tier, period: Duration| {
-            let mut hasher = DefaultHasher::new();
-            (host, period.as_nanos()).hash(&mut hasher);
-            let phase = period.mul_f64(hasher.finish() as f64 / u64::MAX as f64);
-            let since_epoch = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-            let into = Duration::from_nanos_u128(since_epoch.as_nanos() % period.as_nanos().max(1));
-            let wait = if phase > into { phase - into } else { phase + period - into };
-            (tier, period, now + wait)
-        };
+        let tier = |tier, period| (tier, period, now + phase::wait(host, period, wall));
         Schedule { tiers: [tier(Tier::Fast, FAST), tier(Tier::Standard, interval), tier(Tier::Slow, SLOW)] }
     }
 
@@ -54,6 +46,8 @@ impl Schedule {
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     const INTERVAL: Duration = Duration::from_secs(10);
@@ -61,16 +55,6 @@ mod tests {
     fn schedule(host: &str, wall_seconds: f64) -> (Schedule, Instant) {
         let now = Instant::now();
         (Schedule::new(host, INTERVAL, now, UNIX_EPOCH + Duration::from_secs_f64(wall_seconds)), now)
-    }
-
-    #[test]
-    fn the_phase_belongs_to_the_host_and_survives_a_restart() {
-        let moment = |host, wall: f64| {
-            let (schedule, now) = schedule(host, wall);
-            (wall + schedule.tiers[1].2.duration_since(now).as_secs_f64()) % 10.0
-        };
-        assert!((moment("a", 1003.2) - moment("a", 2007.9)).abs() < 1e-6);
-        assert!((moment("a", 1000.0) - moment("b", 1000.0)).abs() > 1e-3);
     }
 
     #[test]
