@@ -21,7 +21,7 @@ use account::Account;
 pub use account::{Health, METRICS, SourceHealth};
 use sampling::Orders;
 use schedule::Schedule;
-use source::{Source, lock};
+use source::{Renewed, Source, lock};
 
 /// The running supervisor, shared by everybody who reads what it publishes.
 #[derive(Clone)]
@@ -53,6 +53,15 @@ struct Shared {
     generation: AtomicU64,
     newest: Mutex<Option<(u64, Arc<Snapshot>)>>,
     account: Mutex<Account>,
+    /// What the account wrote last, and what each of the others who tell of themselves did.
+    own: Mutex<Renewed>,
+    tellers: Mutex<Vec<(Arc<dyn Tell>, Renewed)>>,
+}
+
+/// Who knows something of himself that belongs on the page, beside the sources.
+pub trait Tell: Send + Sync {
+    /// Writes what is so now, whenever a snapshot is put together.
+    fn tell(&self, reading: &mut Reading);
 }
 
 /// A loop that ended no round for this long is not alive. A minute of a machine under heavy swapping is not that.
@@ -102,6 +111,8 @@ impl Handle {
             generation: AtomicU64::new(0),
             newest: Mutex::new(None),
             account: Mutex::new(Account::new(config)),
+            own: Mutex::default(),
+            tellers: Mutex::default(),
         }))
     }
 
@@ -164,10 +175,26 @@ impl Handle {
         let now = Instant::now();
         let sources = shared.sources();
         let mut readings: Vec<_> = sources.iter().map(|source| shared.current(source, now)).collect();
-        readings.push(lock(&shared.account).read(shared, &sources, &readings, now));
-        let snapshot = Arc::new(Snapshot { readings, at: now, taken: shared.root.calls.now() });
+        let taken = shared.root.calls.now();
+        let account = lock(&shared.account);
+        let own = lock(&shared.own).write(|own| account.write(own, shared, &sources, &readings, (now, taken)));
+        drop(account);
+        readings.push(own);
+        readings.extend(lock(&shared.tellers).iter_mut().map(|(teller, told)| {
+            told.write(|reading| {
+                reading.start(now, taken);
+                teller.tell(reading);
+            })
+        }));
+        let snapshot = Arc::new(Snapshot { readings, at: now, taken });
         *newest = Some((generation, Arc::clone(&snapshot)));
         snapshot
+    }
+
+    /// Asks `teller` too, from the next snapshot on.
+    pub fn ask(&self, teller: Arc<dyn Tell>) {
+        lock(&self.0.tellers).push((teller, Renewed::default()));
+        self.0.published();
     }
 
     /// How the agent and each of its sources are.

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::source::{Source, Spare, lock};
+use super::source::{Source, lock};
 use super::{LOOP_LOST, Shared};
 use crate::config;
 use crate::metric::{Label, Metric, Since, Unit};
@@ -151,8 +151,6 @@ pub struct SourceHealth {
 
 /// What the account knows beside the sources.
 pub(super) struct Account {
-    spare: Spare,
-    latest: Option<Arc<Reading>>,
     build: Labels,
     config_hash: u64,
     host: Labels,
@@ -163,8 +161,6 @@ pub(super) struct Account {
 impl Account {
     pub(super) fn new(config: &config::Config) -> Account {
         let mut account = Account {
-            spare: Spare::default(),
-            latest: None,
             build: Labels::new(&[("version", env!("CARGO_PKG_VERSION")), ("arch", std::env::consts::ARCH)]),
             config_hash: 0,
             host: Labels::none(),
@@ -193,32 +189,15 @@ impl Account {
     }
 
     /// Writes the account of this moment.
-    pub(super) fn read(
-        &mut self,
-        shared: &Shared,
-        sources: &[Arc<Source>],
-        readings: &[Arc<Reading>],
-        now: Instant,
-    ) -> Arc<Reading> {
-        let mut account = self.spare.take();
-        if let Some(reading) = Arc::get_mut(&mut account) {
-            self.write(reading, shared, sources, readings, now);
-        }
-        if let Some(before) = self.latest.replace(Arc::clone(&account)) {
-            self.spare.keep(before);
-        }
-        account
-    }
-
-    fn write(
+    pub(super) fn write(
         &self,
         account: &mut Reading,
         shared: &Shared,
         sources: &[Arc<Source>],
         readings: &[Arc<Reading>],
-        now: Instant,
+        (now, taken): (Instant, SystemTime),
     ) {
-        account.start(now, shared.root.calls.now());
+        account.start(now, taken);
         let (mut series, mut failed) = (0, 0);
         for (source, reading) in sources.iter().zip(readings) {
             let labels = &source.labels;

@@ -65,6 +65,27 @@ impl Spare {
     }
 }
 
+/// A reading that is written anew for each snapshot.
+#[derive(Default)]
+pub(super) struct Renewed {
+    spare: Spare,
+    latest: Option<Arc<Reading>>,
+}
+
+impl Renewed {
+    /// The reading of this moment.
+    pub(super) fn write(&mut self, write: impl FnOnce(&mut Reading)) -> Arc<Reading> {
+        let mut new = self.spare.take();
+        if let Some(reading) = Arc::get_mut(&mut new) {
+            write(reading);
+        }
+        if let Some(before) = self.latest.replace(Arc::clone(&new)) {
+            self.spare.keep(before);
+        }
+        new
+    }
+}
+
 impl Source {
     /// Builds the sampler. `failures` is what a predecessor counted.
     pub(super) fn new(declaration: &'static Declaration, options: &samplers::Options, failures: u64) -> Source {

@@ -172,3 +172,26 @@ fn a_reload_keeps_what_did_not_change() {
     handle.reload(&config::Config { samplers: without, ..config::Config::default() });
     assert_eq!(handle.health().sources.len(), 1);
 }
+
+/// Tells how often it was asked.
+struct Asked(AtomicU64);
+
+impl Tell for Asked {
+    fn tell(&self, reading: &mut Reading) {
+        reading.put(&GOOD, self.0.fetch_add(1, Ordering::Relaxed) + 1);
+    }
+}
+
+#[test]
+fn who_tells_of_himself_is_asked_whenever_a_snapshot_is_put_together() {
+    let handle = handle(const { &[&STEADY] });
+    handle.ask(Arc::new(Asked(AtomicU64::new(0))));
+    for asked in 1..=3_u64 {
+        handle.sample();
+        let snapshot = handle.newest();
+        let told = snapshot.readings.last().unwrap();
+        let point = told.families().next().unwrap().points()[0].value;
+        assert_eq!(point, crate::snapshot::Value::Int(asked as i64));
+        assert!(Arc::ptr_eq(told, handle.newest().readings.last().unwrap()));
+    }
+}
