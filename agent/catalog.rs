@@ -1,7 +1,7 @@
 //! What can be measured: every metric of every source, and the reference of them.
 
 use crate::metric::Metric;
-use crate::{samplers, supervisor};
+use crate::{instruments, samplers, supervisor};
 
 pub use reference::{reference_json, reference_markdown};
 
@@ -9,7 +9,13 @@ mod reference;
 
 /// Every metric that vigie can show, source by source.
 pub fn all() -> Vec<&'static Metric> {
-    samplers::ALL.iter().flat_map(|source| source.metrics).chain(supervised()).copied().collect()
+    samplers::ALL
+        .iter()
+        .flat_map(|source| source.metrics)
+        .chain(supervised())
+        .chain(instruments::METRICS)
+        .copied()
+        .collect()
 }
 
 /// The metrics of no sampler: what vigie tells of itself.

@@ -8,7 +8,8 @@
 //!
 //! Data moves once, from left to right. A sampler fills a [`snapshot::Reading`] with the points of the
 //! [`metric::Metric`]s that it declares; the supervisor publishes it; exporters are pure functions of a
-//! [`snapshot::Snapshot`] and never see `/proc`.
+//! [`snapshot::Snapshot`] and never see `/proc`. Only how long the agent's own work took goes beside this: through
+//! [`instruments::Instruments`], to the push.
 
 pub mod capture;
 pub mod catalog;
@@ -16,6 +17,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod daemon;
+pub mod instruments;
 pub mod inventory;
 pub mod log;
 pub mod metric;

@@ -51,6 +51,11 @@ pub static ROUTES: &[(&str, &str)] = &[
     ("/", "this list"),
 ];
 
+/// The route that serves `path`, if there is one.
+pub fn route(path: &str) -> Option<&'static str> {
+    ROUTES.iter().find(|(route, _)| *route == path).map(|(route, _)| *route)
+}
+
 type Answer = Response<Full<Bytes>>;
 
 /// What answers requests.
@@ -72,7 +77,7 @@ impl<L: Lookout> Page<L> {
     /// Answers one request. No route reads a request's body.
     pub async fn answer(&self, request: &Parts) -> Answer {
         let path = request.uri.path();
-        if !ROUTES.iter().any(|(route, _)| *route == path) {
+        if route(path).is_none() {
             return text(StatusCode::NOT_FOUND, not_found());
         }
         if request.method != Method::GET && request.method != Method::HEAD {

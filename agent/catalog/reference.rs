@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::supervised;
 use crate::metric::{Kind, Label, Metric, Otel};
-use crate::samplers;
+use crate::{instruments, samplers};
 
 const HEAD: &str = "# Metrics
 
@@ -42,6 +42,7 @@ fn sources() -> Vec<(&'static str, &'static [&'static Metric])> {
     let mut sources: Vec<_> = samplers::ALL.iter().map(|source| (source.name, source.metrics)).collect();
     sources.sort_by_key(|(name, _)| *name);
     sources.push(("vigie itself", supervised()));
+    sources.push(("vigie's own work, as histograms", instruments::METRICS));
     sources
 }
 

@@ -16,7 +16,7 @@ mod attributes;
 mod track;
 
 /// The scope of everything that is measured here.
-const SCOPE: &str = "vigie";
+pub(crate) const SCOPE: &str = "vigie";
 
 /// Writes snapshots of one host, and remembers what it has written: the series, and from when on they have counted.
 pub struct Encoder {

@@ -14,7 +14,7 @@ pub enum Naming {
 }
 
 /// The conventions that the declared names keep to.
-pub(super) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
+pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
 
 /// A metric that the Collector calls otherwise, or gives another unit: declared name, its name, its unit.
 type RenamedMetric = (&'static str, &'static str, &'static str);
