@@ -109,6 +109,7 @@ impl Daemon<'_> {
         tracing::info!(version = env!("CARGO_PKG_VERSION"), host = %Inventory::take(), "starting");
         let server = Server::over(sockets.listen(&config.http.listen)?, Options::of(&config.http)?);
         let handle = Handle::open(&config)?;
+        let server = server.measured(handle.instruments().clone());
         handle.start()?;
         tokio::spawn(handle.clone().monitor());
         if tokio::time::timeout(FIRST_PASS, handle.first_pass()).await.is_err() {
@@ -168,6 +169,7 @@ impl Daemon<'_> {
     fn replace_server(&mut self, config: &Config) -> Result<(), RunError> {
         let options = Options::of(&config.http)?;
         let server = Server::over(self.sockets.listen(&config.http.listen)?, options);
+        let server = server.measured(self.handle.instruments().clone());
         let old = std::mem::replace(&mut self.serving, Serving::start(server, self.handle.clone()));
         drop(tokio::spawn(old.end()));
         Ok(())

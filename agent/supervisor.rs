@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
 use crate::config;
+use crate::instruments::Instruments;
 use crate::samplers::root::{Buffer, Root};
 use crate::samplers::{self, Declaration, SampleError};
 use crate::snapshot::{Reading, Snapshot};
@@ -53,6 +54,7 @@ struct Shared {
     generation: AtomicU64,
     newest: Mutex<Option<(u64, Arc<Snapshot>)>>,
     account: Mutex<Account>,
+    instruments: Instruments,
     /// What the account wrote last, and what each of the others who tell of themselves did.
     own: Mutex<Renewed>,
     tellers: Mutex<Vec<(Arc<dyn Tell>, Renewed)>>,
@@ -111,6 +113,7 @@ impl Handle {
             generation: AtomicU64::new(0),
             newest: Mutex::new(None),
             account: Mutex::new(Account::new(config)),
+            instruments: Instruments::default(),
             own: Mutex::default(),
             tellers: Mutex::default(),
         }))
@@ -234,6 +237,11 @@ impl Handle {
         self.0.wake.notify_all();
     }
 
+    /// What measures the agent's own work. Measures nothing until it is started.
+    pub fn instruments(&self) -> &Instruments {
+        &self.0.instruments
+    }
+
     /// The door to the kernel.
     pub fn root(&self) -> &Root {
         &self.0.root
@@ -265,6 +273,7 @@ impl Shared {
         if full {
             self.passes.fetch_add(1, Ordering::Relaxed);
             self.full_pass.send_replace(Some(start));
+            self.instruments.pass(start.elapsed());
         }
         if lock(&self.heart).elapsed() < LOOP_LOST {
             lock(&self.watchdog).turned();

@@ -1,10 +1,12 @@
-//! What the agent measures of its own work, whatever the environment says.
+//! What the agent measures of its own work: by the real server and supervisor, and whatever the environment says.
 
 // It runs itself again with another environment; helpers may panic as a test may.
 #![allow(clippy::disallowed_types, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -13,9 +15,13 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use prost::Message;
+use vigie::config::{Config, Listen};
 use vigie::instruments::Instruments;
+use vigie::page::listener::Listener;
+use vigie::page::server::{Options, Server};
 use vigie::push::record::{Encoding, Record};
 use vigie::push::resource::Resource;
+use vigie::supervisor::Handle;
 
 /// What a flush hands over, with how often each metric was measured.
 fn measured(instruments: &Instruments, records: &Mutex<Vec<Record>>) -> BTreeMap<String, u64> {
@@ -40,6 +46,42 @@ fn start(instruments: &Instruments) -> Arc<Mutex<Vec<Record>>> {
     let sink = Arc::clone(&records);
     instruments.start(&Resource::default(), move |record| sink.lock().unwrap().push(record)).unwrap();
     records
+}
+
+#[test]
+fn requests_and_passes_are_measured_where_they_happen() {
+    let config = Config::default();
+    let handle = Handle::open(&config).unwrap();
+    let instruments = handle.instruments().clone();
+    handle.sample();
+    let records = start(&instruments);
+    handle.sample();
+    handle.sample();
+
+    let listener = Listener::bind(&Listen::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
+    let Some(Listen::Tcp(address)) = listener.address() else { panic!("no address") };
+    let server = Server::over(vec![listener], Options::of(&config.http).unwrap()).measured(instruments.clone());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(server.serve(handle, async { stopped.await.unwrap_or_default() })).unwrap();
+    });
+    for path in ["/health/live", "/metrics?x=1", "/nowhere"] {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap();
+    }
+    drop(stop);
+    serving.join().unwrap();
+
+    let counts = measured(&instruments, &records);
+    let expected = [("http.server.request.duration", 3), ("vigie.pass.duration", 2)];
+    assert_eq!(counts, expected.map(|(name, count)| (name.to_owned(), count)).into());
+    instruments.flush().unwrap();
+    let body = records.lock().unwrap().pop().unwrap().body;
+    let tells = |text: &str| body.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(tells("/health/live") && tells("/metrics") && !tells("nowhere") && !tells("x=1"));
 }
 
 /// Variables that the SDK or the exporter reads unless it is told otherwise, as badly set as they can be.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,8 +18,9 @@ use super::listener::Listener;
 use super::patience::{Patience, patient};
 use super::tls::{Tls, TlsError};
 use super::users::{Hash, NoHash, Users};
-use super::{Lookout, Page};
+use super::{Lookout, Page, route};
 use crate::config::{self, Secret, SecretError};
+use crate::instruments::Instruments;
 
 /// How the page is served, with everything read that the configuration names.
 #[derive(Clone)]
@@ -94,12 +95,18 @@ const REFUSALS: usize = 16;
 pub struct Server {
     listeners: Vec<Listener>,
     options: Options,
+    instruments: Instruments,
 }
 
 impl Server {
     /// A server on sockets that are bound.
     pub fn over(listeners: Vec<Listener>, options: Options) -> Server {
-        Server { listeners, options }
+        Server { listeners, options, instruments: Instruments::default() }
+    }
+
+    /// The same, with every request that it answers measured.
+    pub fn measured(self, instruments: Instruments) -> Server {
+        Server { instruments, ..self }
     }
 
     /// Serves until `shutdown`, then finishes what is in flight: in less than a second, whatever clients do.
@@ -115,6 +122,7 @@ impl Server {
             slots: Arc::new(Semaphore::new(bound as usize)),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             stopping,
+            instruments: self.instruments,
         };
         let mut accepting = JoinSet::new();
         for listener in self.listeners {
@@ -155,6 +163,7 @@ struct Service<L> {
     refusals: Arc<Semaphore>,
     /// Closed when it is time to stop.
     stopping: watch::Receiver<()>,
+    instruments: Instruments,
 }
 
 impl<L> Clone for Service<L> {
@@ -164,6 +173,7 @@ impl<L> Clone for Service<L> {
             slots: Arc::clone(&self.slots),
             refusals: Arc::clone(&self.refusals),
             stopping: self.stopping.clone(),
+            instruments: self.instruments.clone(),
         }
     }
 }
@@ -202,7 +212,7 @@ impl<L: Lookout> Service<L> {
     {
         let slot = Arc::clone(&self.slots).try_acquire_owned();
         match (slot, tls) {
-            (Ok(slot), None) => drop(tokio::spawn(self.clone().converse(stream, slot))),
+            (Ok(slot), None) => drop(tokio::spawn(self.clone().converse(stream, slot, "http"))),
             (Ok(slot), Some(tls)) => drop(tokio::spawn(self.clone().whisper(stream, Arc::clone(tls), slot))),
             // A refusal over TLS would cost the handshake that we have no room for.
             (Err(_), Some(_)) => {}
@@ -227,7 +237,7 @@ impl<L: Lookout> Service<L> {
         };
         tokio::select! {
             stream = timeout(HANDSHAKE, tls.acceptor().accept(stream)) => match stream {
-                Ok(Ok(stream)) => self.converse(stream, slot).await,
+                Ok(Ok(stream)) => self.converse(stream, slot, "https").await,
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
             },
@@ -236,17 +246,20 @@ impl<L: Lookout> Service<L> {
     }
 
     /// One connection, in a task of its own: a panic costs nobody else anything.
-    async fn converse<S>(mut self, stream: S, slot: OwnedSemaphorePermit)
+    async fn converse<S>(mut self, stream: S, slot: OwnedSemaphorePermit, scheme: &'static str)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let patience = Patience::default();
         let answer = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
-            let (page, patience) = (&self.page, &patience);
+            let (page, patience, instruments) = (&self.page, &patience, &self.instruments);
             async move {
                 patience.answering();
-                let answer = page.answer(&request.into_parts().0).await;
+                let (asked, request) = (Instant::now(), request.into_parts().0);
+                let answer = page.answer(&request).await;
                 patience.answered();
+                let route = route(request.uri.path());
+                instruments.request(&request.method, route, answer.status(), scheme, asked.elapsed());
                 Ok::<_, std::convert::Infallible>(answer)
             }
         });
