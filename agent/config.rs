@@ -19,7 +19,7 @@ mod tree;
 
 pub use listen::{Listen, NoAddress};
 pub use mistake::ConfigErrors;
-pub use otlp::{ClientTls, Compression, Endpoint, NoEndpoint, Otlp, Protocol, Spool};
+pub use otlp::{ClientTls, Compression, Endpoint, MetricsEndpoint, NoEndpoint, Otlp, Protocol, Spool};
 pub use secret::{Revealed, Secret, SecretError};
 
 /// The whole configuration. Sections compare, so that a reload can tell what changed.
@@ -219,9 +219,10 @@ impl Config {
         let Http { listen, max_age, deadline, max_connections, tls, users } = http;
         let mut text = format!("{host:?}{paths:?}{sampling:?}{samplers:?}{log:?}");
         let _ = write!(text, "{listen:?}{max_age:?}{deadline:?}{max_connections:?}{tls:?}");
-        let Otlp { endpoint, protocol, interval, timeout, compression, naming, headers, tls, spool } = otlp;
-        let _ =
-            write!(text, "{endpoint:?}{protocol:?}{interval:?}{timeout:?}{compression:?}{naming:?}{tls:?}{spool:?}");
+        let Otlp { endpoint, metrics_endpoint, protocol, interval, timeout, compression, .. } = otlp;
+        let Otlp { naming, headers, tls, spool, .. } = otlp;
+        let _ = write!(text, "{endpoint:?}{metrics_endpoint:?}{protocol:?}{interval:?}{timeout:?}");
+        let _ = write!(text, "{compression:?}{naming:?}{tls:?}{spool:?}");
         for (name, secret) in users.iter().chain(headers) {
             let _ = write!(text, "{name:?}={:?}", secret.place());
         }

@@ -5,7 +5,7 @@ use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
 };
 
-use super::mistake::{Fault, Kind};
+use super::mistake::{Fault, Kind, may_hold_password};
 use super::secret;
 use super::tree::{Node, Place, Value};
 
@@ -17,6 +17,9 @@ impl Node {
             fault.follows = self.lacks_a_part();
             self.refused.set(true);
             // The value of a misspelt key may be a secret, and so may what stands in a table that should not be one.
+            if self.text().is_some_and(may_hold_password) {
+                self.secret.set(true);
+            }
             let misplaced = matches!(self.value, Value::List(_) | Value::Table(_));
             match &mut fault.kind {
                 Kind::Unknown { .. } => self.secret.set(true),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::listen::Listen;
 use super::mistake::{ConfigErrors, Fault, Kind, TOLD, list, nearest};
 use super::tree::{Node, Source, Table, Value};
-use super::{Config, Host};
+use super::{Config, Host, otlp};
 use crate::samplers;
 
 /// The most that is read of a file, in bytes.
@@ -96,6 +96,7 @@ fn check(tree: &Node, faults: &mut Vec<Fault>) {
     check_disabled(tree, faults);
     check_listen(tree, faults);
     check_host(tree, faults);
+    otlp::check(tree, faults);
 }
 
 fn check_disabled(tree: &Node, faults: &mut Vec<Fault>) {
@@ -143,7 +144,9 @@ fn check_host(tree: &Node, faults: &mut Vec<Fault>) {
         faults.push(Fault::at(&node.place, &["host", "name"], "expected a name".to_owned(), remedy));
     }
     let Some(Value::Table(attributes)) = tree.at(&["host", "attributes"]).map(|node| &node.value) else { return };
-    let mut labels: Vec<(String, &str)> = Vec::new();
+    // The name is the label `host`.
+    let mut labels: Vec<(String, &str)> =
+        tree.at(&["host", "name"]).map(|_| ("host".to_owned(), "name")).into_iter().collect();
     for (name, (place, _)) in attributes {
         let label = Host::label(name);
         let complaint = match labels.iter().find(|(other, _)| *other == label) {
@@ -184,6 +187,13 @@ fn advise(fault: &mut Fault) {
             Some(place) if place.lacks_quotes() => r#"a text is written in quotes, such as "info""#.to_owned(),
             _ => return,
         },
+        Kind::Unlike { .. } if path == ["otlp", "endpoint"] || path == ["otlp", "metrics_endpoint"] => {
+            let written = fault.place.as_ref().and_then(|place| place.source.text.get(place.span.clone()));
+            match written.and_then(|text| otlp::remedy(text.trim_matches(['"', '\'']))) {
+                Some(remedy) => remedy,
+                None => return,
+            }
+        }
         _ => return,
     };
     fault.remedy.get_or_insert(remedy);

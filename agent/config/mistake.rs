@@ -176,14 +176,20 @@ impl Fault {
     }
 }
 
+/// Whether a text may be a URL with a password in it, if only most of one.
+pub(super) fn may_hold_password(text: &str) -> bool {
+    text.contains(':') && text.contains('@')
+}
+
 /// Whether a line that is no TOML, or the table it stands in, sounds like a secret.
 fn is_confidential(text: &str, line_start: usize, line: &str) -> bool {
     let header =
         text.get(..line_start).unwrap_or_default().lines().rev().find(|line| line.trim_start().starts_with('['));
-    [Some(line), header].into_iter().flatten().any(|line| {
+    let sounds = |line: &str| {
         let line = line.to_lowercase();
         CONFIDENTIAL.iter().any(|word| line.contains(word))
-    })
+    };
+    may_hold_password(line) || [Some(line), header].into_iter().flatten().any(sounds)
 }
 
 /// The candidate that a misspelt word was probably meant to be.

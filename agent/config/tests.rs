@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::*;
 
 mod example;
+mod otlp;
 mod secrets;
 mod sets;
 

@@ -145,6 +145,15 @@ impl Node {
         }
     }
 
+    /// Whether nothing is written at a path of keys, and nothing in its way.
+    pub(super) fn lacks(&self, path: &[&str]) -> bool {
+        let Some((key, further)) = path.split_first() else { return false };
+        match &self.value {
+            Value::Table(table) => table.get(*key).is_none_or(|(_, node)| node.lacks(further)),
+            _ => false,
+        }
+    }
+
     /// What stands at a path of keys, unless it was refused.
     pub(super) fn at(&self, path: &[&str]) -> Option<&Node> {
         path.iter().try_fold(self, |node, key| match &node.value {

@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 
-use vigie::config::{Config, Listen, quantity};
+use vigie::config::{Config, Endpoint, Listen, MetricsEndpoint, quantity};
 use vigie::samplers::{
     agent, arp, conntrack, cpu, disk, filefd, filesystem, loadavg, memory, netclass, netdev, netstat, os, pressure,
     schedstat, selinux, sockstat, softnet, stat, textfile, udp_queues, vmstat,
@@ -19,6 +19,7 @@ pub(crate) const PARSERS: &[Parser] = &[
     ("agent: stat", &["proc/self/stat"], |text| seen(agent::parse_stat(text))),
     ("arp", &["proc/net/arp"], |text| seen(arp::parse(text, |device| seen(device)))),
     ("config: duration", &[], |text| seen(quantity::parse_duration(text))),
+    ("config: endpoint", &[], |text| seen((text.parse::<Endpoint>(), text.parse::<MetricsEndpoint>()))),
     ("config: file", &["config.example.toml"], config_file),
     ("config: listen", &[], |text| seen(text.parse::<Listen>())),
     ("config: size", &[], |text| seen(quantity::parse_size(text))),

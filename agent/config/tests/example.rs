@@ -38,6 +38,12 @@ fn every_example_of_the_example_is_accepted() {
 }
 
 #[test]
+fn what_excludes_another_example_is_accepted_too() {
+    let line = EXAMPLE.lines().find_map(|line| line.strip_prefix("# metrics_endpoint = ")).unwrap();
+    assert!(loaded(&format!("otlp.protocol = 'http'\notlp.metrics_endpoint = {line}\n")).otlp.collector().is_some());
+}
+
+#[test]
 fn every_known_key_is_in_the_example() {
     fn visit(path: &mut Vec<&'static str>, missing: &mut Vec<String>) {
         let known = load::known_below(path);
