@@ -36,6 +36,12 @@ Environment:
   JOURNAL_STREAM                 set by systemd: log lines carry the journal's levels
   CREDENTIALS_DIRECTORY          set by systemd: where { credential = \"…\" } is read
   Variables named by { env = \"…\" } in the configuration
+  OpenTelemetry's, where neither the configuration nor --set says anything; `vigie check` tells which were taken:
+    OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL, _TIMEOUT, _COMPRESSION, _HEADERS,
+    _CERTIFICATE, _CLIENT_CERTIFICATE, _CLIENT_KEY    [otlp]; OTEL_EXPORTER_OTLP_METRICS_… of each wins
+    OTEL_METRIC_EXPORT_INTERVAL                       otlp.interval, in milliseconds
+    OTEL_METRICS_EXPORTER, OTEL_SDK_DISABLED          without otlp, or true: no push to an endpoint of these variables
+    OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME       host.attributes, one by one
 
 Signals, to `vigie run`:
   SIGHUP            load the configuration again, whole or not at all

@@ -92,6 +92,9 @@ pub fn check(cli: &Cli, config: &Config, connect: bool) -> anyhow::Result<()> {
     let mut out = stdout();
     let source = cli.config_file().map_or("built-in defaults".to_owned(), |file| file.display().to_string());
     writeln!(out, "configuration: {source}, {} --set", cli.set.len())?;
+    if !config.variables.is_empty() {
+        writeln!(out, "environment: {}", config.variables.join(", "))?;
+    }
     let mut http = config.http.clone();
     let unread = http.users.extract_if(.., |_, secret| secret.is_credential() && secret.load().is_err());
     for (user, _) in unread {

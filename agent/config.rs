@@ -4,11 +4,13 @@ use serde::Deserialize;
 
 use crate::samplers;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod deserializer;
+mod environment;
 mod listen;
 mod load;
 mod mistake;
@@ -40,6 +42,9 @@ pub struct Config {
     pub otlp: Otlp,
     /// The log.
     pub log: Log,
+    /// Which variables of the environment have a part in it.
+    #[serde(skip)]
+    pub variables: Vec<&'static str>,
 }
 
 /// Who this host is, `[host]`.
@@ -52,7 +57,17 @@ pub struct Host {
     pub attributes: BTreeMap<String, String>,
 }
 
+/// Attributes that tell whose word it is rather than which host it is about: on the page, that is `job` and `instance`
+/// ("Prometheus and OpenMetrics Compatibility" of the OpenTelemetry specification).
+const SERVICE: [&str; 3] = ["service.instance.id", "service.name", "service.namespace"];
+
 impl Host {
+    /// Its attributes as labels of the page, without those of the service.
+    pub fn labels(&self) -> impl Iterator<Item = (String, &str)> {
+        let of_the_host = self.attributes.iter().filter(|(key, _)| !SERVICE.contains(&key.as_str()));
+        of_the_host.map(|(key, value)| (Host::label(key), value.as_str()))
+    }
+
     /// The label of an attribute on the page: Prometheus knows no dots.
     pub fn label(attribute: &str) -> String {
         let letter = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
@@ -204,18 +219,31 @@ pub enum Format {
 }
 
 impl Config {
-    /// Loads `file`, none: the built-in defaults, and lays the `sets` (`key=value`) over it.
+    /// Loads `file`, none: the built-in defaults, lays the `sets` (`key=value`) over it, and OpenTelemetry's variables
+    /// of the process' environment under it.
     ///
     /// # Errors
     /// Everything that is wrong with them, at once; a file that is no TOML gives its first error only.
     pub fn load(file: Option<&Path>, sets: &[String]) -> Result<Config, ConfigErrors> {
-        load::load(file, sets)
+        Config::load_in(&|name| std::env::var_os(name), file, sets)
+    }
+
+    /// The same, where `variable` finds the value of a variable.
+    ///
+    /// # Errors
+    /// As for [`Config::load`].
+    pub fn load_in(
+        variable: &dyn Fn(&str) -> Option<OsString>,
+        file: Option<&Path>,
+        sets: &[String],
+    ) -> Result<Config, ConfigErrors> {
+        load::load(variable, file, sets)
     }
 
     /// A number of 48 bits, which a float holds exactly: the same for every agent with the same effective
     /// configuration, however it was written. It knows where secrets are, and not what they are.
     pub fn hash(&self) -> u64 {
-        let Config { host, paths, sampling, samplers, http, otlp, log } = self;
+        let Config { host, paths, sampling, samplers, http, otlp, log, variables: _ } = self;
         let Http { listen, max_age, deadline, max_connections, tls, users } = http;
         let mut text = format!("{host:?}{paths:?}{sampling:?}{samplers:?}{log:?}");
         let _ = write!(text, "{listen:?}{max_age:?}{deadline:?}{max_connections:?}{tls:?}");

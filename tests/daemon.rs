@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use support::{
     Agent, Connection, Launch, Method, PATIENCE, Page, Run, WallClock, now_seconds, parse, parse_open_metrics, skipped,
-    spare_port, until,
+    spare_port, until, vigie,
 };
 
 const OPEN_METRICS: (&str, &str) =
@@ -107,6 +107,19 @@ mod starting {
             let key = setting.split_once('=').unwrap().0.rsplit_once('.').unwrap().1;
             assert!(run.err.contains(key), "{setting}: {run:?}");
         }
+    }
+
+    #[test]
+    fn a_check_names_the_variables_that_it_took() {
+        let told = |args: &[&str]| {
+            let mut check = vigie(&[&["check", "--config", "/dev/null"], args].concat());
+            check.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318").env("OTEL_SERVICE_NAME", "lookout");
+            String::from_utf8(check.output().unwrap().stdout).unwrap()
+        };
+        let all = told(&[]);
+        assert!(all.contains("\nenvironment: OTEL_SERVICE_NAME, OTEL_EXPORTER_OTLP_ENDPOINT\n"), "{all}");
+        let one = told(&["--set", "otlp.endpoint=http://127.0.0.1:4317"]);
+        assert!(one.contains("\nenvironment: OTEL_SERVICE_NAME\n"), "{one}");
     }
 
     #[test]

@@ -7,12 +7,15 @@
 
 #[path = "support/declared.rs"]
 mod declared;
+#[path = "support/environment.rs"]
+mod environment;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use declared::is_called;
+use environment::forget_environment;
 use vigie::catalog;
 use vigie::metric::Metric;
 
@@ -44,6 +47,7 @@ fn hosts() -> Vec<PathBuf> {
 
 fn vigie(arguments: &[&str], host: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vigie"));
+    forget_environment(&mut command);
     command.args(arguments).args(["--config", "/dev/null"]);
     for (key, path) in [("proc", host.join("proc")), ("sys", host.join("sys")), ("root", host.to_owned())] {
         command.arg("--set").arg(format!("paths.{key}='{}'", path.display()));

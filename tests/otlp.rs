@@ -5,6 +5,9 @@
 // The test runs the real binary, which itself runs no other program; helpers may panic as a test may.
 #![allow(clippy::disallowed_types, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "support/environment.rs"]
+mod environment;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -12,6 +15,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use environment::forget_environment;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
@@ -58,7 +62,7 @@ struct Sampled {
 
 impl Sampled {
     fn of(name: String, sets: &[String]) -> Sampled {
-        let config = Config::load(None, sets).unwrap_or_else(|error| panic!("{error}"));
+        let config = Config::load_in(&|_| None, None, sets).unwrap_or_else(|error| panic!("{error}"));
         let handle = Handle::open(&config).unwrap();
         let starts = Starts::of(handle.root(), SystemTime::now());
         handle.sample();
@@ -315,15 +319,16 @@ fn the_json_says_what_the_bytes_say() {
     }
 }
 
-/// What `vigie sample --format otlp-json` prints of `host`.
-fn printed(host: &Path) -> Json {
+/// What `vigie sample --format otlp-json` prints, with these options and variables.
+fn printed(sets: &[String], variables: &[(&str, &str)]) -> Json {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vigie"));
-    command.args(["sample", "--format", "otlp-json", "--config", "/dev/null"]);
-    sets(host).iter().for_each(|set| {
+    forget_environment(&mut command);
+    command.args(["sample", "--format", "otlp-json", "--config", "/dev/null"]).envs(variables.iter().copied());
+    for set in sets {
         command.args(["--set", set]);
-    });
+    }
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{}: {}", host.display(), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{sets:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -375,7 +380,7 @@ fn rows(out: &mut String, items: &mut [Json], mut row: impl FnMut(&mut Json) -> 
 fn every_host_has_its_expected_request() {
     let mut failures = String::new();
     for host in hosts() {
-        let now = lines(printed(&host));
+        let now = lines(printed(&sets(&host), &[]));
         assert!(serde_json::from_str::<Json>(&now).is_ok(), "the lines are no JSON any more");
         let path = host.join("expected.otlp.json");
         if std::env::var_os("BLESS").is_some() {
@@ -394,15 +399,23 @@ fn every_host_has_its_expected_request() {
     assert!(failures.is_empty(), "{failures}\nBLESS=1 writes the expected files anew.");
 }
 
-#[test]
-fn attributes_of_the_configuration_are_on_the_resource() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_vigie"));
-    command.args(["sample", "--format", "otlp-json", "--config", "/dev/null", "--set", "host.name=web-1"]);
-    command.args(["--set", "host.attributes={ \"deployment.environment.name\" = \"production\" }"]);
-    let output = command.output().unwrap();
-    let request: Json = serde_json::from_slice(&output.stdout).unwrap();
+#[track_caller]
+fn assert_attributes(request: &Json, expected: &[(&str, &str)]) {
     let attributes = request["resourceMetrics"][0]["resource"]["attributes"].as_array().unwrap();
-    for (key, value) in [("host.name", "web-1"), ("deployment.environment.name", "production")] {
+    for (key, value) in expected {
         assert!(attributes.contains(&json!({ "key": key, "value": { "stringValue": value } })), "{attributes:?}");
     }
+}
+
+#[test]
+fn attributes_of_the_configuration_are_on_the_resource() {
+    let sets = ["host.name=web-1", r#"host.attributes={ "deployment.environment.name" = "production" }"#];
+    let request = printed(&sets.map(str::to_owned), &[]);
+    assert_attributes(&request, &[("host.name", "web-1"), ("deployment.environment.name", "production")]);
+}
+
+#[test]
+fn attributes_of_the_environment_are_on_the_resource() {
+    let variables = [("OTEL_RESOURCE_ATTRIBUTES", "service.name=a,cloud.region=b%20c"), ("OTEL_SERVICE_NAME", "d")];
+    assert_attributes(&printed(&[], &variables), &[("service.name", "d"), ("cloud.region", "b c")]);
 }

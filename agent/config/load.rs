@@ -1,5 +1,6 @@
 //! From the words to the configuration: reading, checking, and finding out what was meant.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -10,8 +11,8 @@ use serde::Deserialize;
 
 use super::listen::Listen;
 use super::mistake::{ConfigErrors, Fault, Kind, TOLD, list, nearest};
-use super::tree::{Node, Source, Table, Value};
-use super::{Config, Host, otlp};
+use super::tree::{Node, Origin, Source, Table, Value};
+use super::{Config, Host, environment, otlp};
 use crate::samplers;
 
 /// The most that is read of a file, in bytes.
@@ -26,8 +27,12 @@ const LATER: [&str; 1] = ["probe"];
 /// Not a key: it provokes the list of those that are.
 const NO_KEY: &str = "?";
 
-/// See [`Config::load`].
-pub(super) fn load(file: Option<&Path>, sets: &[String]) -> Result<Config, ConfigErrors> {
+/// See [`Config::load_in`].
+pub(super) fn load(
+    variable: &dyn Fn(&str) -> Option<OsString>,
+    file: Option<&Path>,
+    sets: &[String],
+) -> Result<Config, ConfigErrors> {
     let mut tree = match file {
         Some(path) => Node::parse(&Arc::new(read(path)?)).map_err(|mut fault| {
             advise(&mut fault);
@@ -37,13 +42,14 @@ pub(super) fn load(file: Option<&Path>, sets: &[String]) -> Result<Config, Confi
     };
     let mut faults = Vec::new();
     for (rank, set) in sets.iter().enumerate() {
-        let source = Source { file: None, text: set.clone(), order: 1 + rank, private: false };
+        let source = Source { origin: Origin::Argument, text: set.clone(), order: 1 + rank, private: false };
         faults.extend(tree.set(&Arc::new(source)).err().map(|fault| *fault));
     }
+    let variables = environment::lay(&mut tree, variable, sets.len(), &mut faults);
     let config = deserialize(&tree, &mut faults);
     check(&tree, &mut faults);
     match config {
-        Some(config) if faults.is_empty() => Ok(config),
+        Some(config) if faults.is_empty() => Ok(Config { variables, ..config }),
         _ => {
             faults.retain(|fault| !fault.follows);
             faults.iter_mut().for_each(advise);
@@ -67,7 +73,7 @@ fn read(path: &Path) -> Result<Source, ConfigErrors> {
     }
     let private = facts.permissions().mode() & READABLE_BY_OTHERS == 0;
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(Source { file: Some(path.to_owned()), text, order: 0, private }),
+        Ok(text) => Ok(Source { origin: Origin::File(path.to_owned()), text, order: 0, private }),
         Err(error) => {
             let good = error.utf8_error().valid_up_to();
             let before = error.as_bytes().get(..good).unwrap_or_default();
@@ -178,8 +184,10 @@ fn advise(fault: &mut Fault) {
             _ => format!("known here: {}", list(known.iter().copied())),
         },
         Kind::ReadableSecret => {
-            let file = fault.place.as_ref().and_then(|place| place.source.file.as_ref());
-            let instead = file.map(|file| format!(", or chmod 600 {}", file.display())).unwrap_or_default();
+            let instead = match fault.place.as_ref().map(|place| &place.source.origin) {
+                Some(Origin::File(file)) => format!(", or chmod 600 {}", file.display()),
+                _ => String::new(),
+            };
             format!(r#"write {{ file = "…" }}, {{ env = "…" }} or {{ credential = "…" }}{instead}"#)
         }
         Kind::Syntax(message) if message == "duplicate key" => "a key or a table stands once".to_owned(),
@@ -194,9 +202,16 @@ fn advise(fault: &mut Fault) {
                 None => return,
             }
         }
+        Kind::Unlike { expected, .. } if expected.starts_with("a duration") && of_a_variable(fault) => {
+            "the variable counts milliseconds".to_owned()
+        }
         _ => return,
     };
     fault.remedy.get_or_insert(remedy);
+}
+
+fn of_a_variable(fault: &Fault) -> bool {
+    fault.place.as_ref().is_some_and(|place| matches!(place.source.origin, Origin::Variable(_)))
 }
 
 fn is_sampler(name: &str) -> bool {
@@ -211,7 +226,7 @@ fn section_of(key: &str) -> Option<&'static str> {
 
 /// The keys that a table at `path` may have; none, where no table with fixed keys may stand.
 pub(super) fn known_below(path: &[&str]) -> Option<&'static [&'static str]> {
-    let source = Arc::new(Source { file: None, text: String::new(), order: 0, private: true });
+    let source = Arc::new(Source { origin: Origin::Argument, text: String::new(), order: 0, private: true });
     let place = super::tree::Place { source, span: 0..0 };
     let table = |key: &str, node| {
         Node::new(place.clone(), Value::Table(Table::from([(key.to_owned(), (place.clone(), node))])))

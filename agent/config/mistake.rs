@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::de::{self, Expected, Unexpected};
 
-use super::tree::{Place, Source};
+use super::tree::{Origin, Place, Source};
 
 /// Below this likeness (Jaro and Winkler's, 0 to 1) two words are not each other's misspelling.
 const ALIKE: f64 = 0.8;
@@ -108,9 +108,9 @@ impl Fault {
             Kind::Unknown { key, .. } => format!("unknown key `{key}` in [{path}]"),
             Kind::Missing(key) => format!("`{path}` lacks `{key}`"),
             Kind::Unlike { expected, found } => format!("`{path}`: expected {expected}, found {found}"),
-            Kind::ReadableSecret => match self.place.as_ref().and_then(|place| place.source.file.as_ref()) {
-                Some(_) => format!("`{path}`: a secret in a file that others can read"),
-                None => format!("`{path}`: a secret among the arguments, which every user can read"),
+            Kind::ReadableSecret => match self.place.as_ref().map(|place| &place.source.origin) {
+                Some(Origin::File(_)) => format!("`{path}`: a secret in a file that others can read"),
+                _ => format!("`{path}`: a secret among the arguments, which every user can read"),
             },
             Kind::Syntax(message) => message.clone(),
             Kind::Other(complaint) => format!("`{path}`: {complaint}"),
@@ -126,11 +126,12 @@ impl Fault {
         let number = before.matches('\n').count() + 1;
         let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
 
-        let mut told = match &source.file {
-            Some(file) => format!("{}:{number}:{column}: {}", file.display(), self.complaint()),
-            None => format!("--set: {}", self.complaint()),
+        let complaint = self.complaint();
+        let (mut told, number) = match &source.origin {
+            Origin::File(file) => (format!("{}:{number}:{column}: {complaint}", file.display()), number.to_string()),
+            Origin::Argument => (format!("--set: {complaint}"), String::new()),
+            Origin::Variable(name) => (format!("environment variable {name}: {complaint}"), String::new()),
         };
-        let number = if source.file.is_some() { number.to_string() } else { String::new() };
         let margin = " ".repeat(number.len());
         let (shown, caret) = self.snippet(place, line_start, line, hidden);
         let remedy = self.remedy.as_ref().map(|remedy| format!(" {remedy}")).unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::push::naming::Naming;
 mod check;
 mod endpoint;
 
-pub(super) use check::check;
+pub(super) use check::{check, written_endpoint};
 use endpoint::METRICS_PATH;
 pub(super) use endpoint::remedy;
 pub use endpoint::{Endpoint, MetricsEndpoint, NoEndpoint};

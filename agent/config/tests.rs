@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 
+mod environment;
 mod example;
 mod otlp;
 mod secrets;
@@ -21,10 +22,15 @@ fn in_file<T>(content: &[u8], mode: u32, look: impl FnOnce(&Path) -> T) -> T {
     seen
 }
 
+/// Loads without an environment: the machine's says what it likes.
+fn load(file: Option<&Path>, sets: &[String]) -> Result<Config, ConfigErrors> {
+    Config::load_in(&|_| None, file, sets)
+}
+
 fn refused_bytes(content: &[u8], mode: u32, sets: &[&str]) -> String {
     let sets: Vec<_> = sets.iter().map(|set| (*set).to_owned()).collect();
     in_file(content, mode, |path| {
-        let errors = Config::load(Some(path), &sets).err().unwrap();
+        let errors = load(Some(path), &sets).err().unwrap();
         errors.to_string().replace(&path.display().to_string(), "vigie.toml")
     })
 }
@@ -34,12 +40,12 @@ fn refused(text: &str) -> String {
 }
 
 fn loaded(text: &str) -> Config {
-    in_file(text.as_bytes(), 0o600, |path| Config::load(Some(path), &[]).ok().unwrap())
+    in_file(text.as_bytes(), 0o600, |path| load(Some(path), &[]).ok().unwrap())
 }
 
 fn set(sets: &[&str]) -> Result<Config, String> {
     let sets: Vec<_> = sets.iter().map(|set| (*set).to_owned()).collect();
-    Config::load(None, &sets).map_err(|errors| errors.to_string())
+    load(None, &sets).map_err(|errors| errors.to_string())
 }
 
 #[track_caller]
@@ -324,9 +330,9 @@ vigie.toml:2:16: invalid basic string, expected `"`
 
 #[test]
 fn a_file_that_cannot_be_a_configuration_is_named() {
-    let gone = Config::load(Some(Path::new("/nowhere/vigie.toml")), &[]).err().unwrap();
+    let gone = load(Some(Path::new("/nowhere/vigie.toml")), &[]).err().unwrap();
     assert_eq!(gone.to_string(), "/nowhere/vigie.toml: cannot read it: No such file or directory (os error 2)");
-    let directory = Config::load(Some(Path::new("/")), &[]).err().unwrap();
+    let directory = load(Some(Path::new("/")), &[]).err().unwrap();
     assert_eq!(directory.to_string(), "/: expected a file, found a directory");
     let binary = refused_bytes(b"[http]\n\xff\xfe\n", 0o644, &[]);
     assert_eq!(binary, "vigie.toml: expected UTF-8, found another byte on line 2");

@@ -1,4 +1,4 @@
-//! What was written, with the place of each key and value: the file's tables, and `--set` over them.
+//! What was written, with the place of each key and value: the file's tables, `--set` over them, variables below.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -14,13 +14,22 @@ use super::mistake::Fault;
 /// A text that keys came from.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Source {
-    /// The file; none for a `--set`.
-    pub(super) file: Option<PathBuf>,
+    pub(super) origin: Origin,
     pub(super) text: String,
     /// Its rank among the sources.
     pub(super) order: usize,
     /// Whether only its owner reads it.
     pub(super) private: bool,
+}
+
+/// Where a text was found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    File(PathBuf),
+    /// A `--set`.
+    Argument,
+    /// A variable of the environment, with its name; the text is `NAME=value`.
+    Variable(&'static str),
 }
 
 /// A part of a source.
@@ -78,7 +87,7 @@ impl Node {
 
     /// The empty configuration.
     pub(super) fn empty() -> Node {
-        let source = Source { file: None, text: String::new(), order: 0, private: true };
+        let source = Source { origin: Origin::Argument, text: String::new(), order: 0, private: true };
         Node::new(Place { source: Arc::new(source), span: 0..0 }, Value::Table(Table::new()))
     }
 
@@ -143,6 +152,12 @@ impl Node {
             }
             inner.put(path, node);
         }
+    }
+
+    /// Lays `node` under what is written, at a path of keys where [`Node::lacks`] it.
+    pub(super) fn lay(&mut self, path: &[&str], node: Node) {
+        let place = node.place.clone();
+        self.put(path.iter().map(|key| ((*key).to_owned(), place.clone())), node);
     }
 
     /// Whether nothing is written at a path of keys, and nothing in its way.

@@ -174,8 +174,7 @@ impl Account {
     /// Notes the configuration that is in force from now on.
     pub(super) fn loaded(&mut self, config: &config::Config) {
         self.config_hash = config.hash();
-        let attributes = config.host.attributes.iter().map(|(key, value)| (config::Host::label(key), value.as_str()));
-        let attributes: Vec<_> = attributes.collect();
+        let attributes: Vec<_> = config.host.labels().collect();
         let name = config.host.name.as_deref().map(|name| ("host", name));
         let pairs = name.into_iter().chain(attributes.iter().map(|(key, value)| (key.as_str(), *value)));
         self.host = Labels::new(&pairs.collect::<Vec<_>>());

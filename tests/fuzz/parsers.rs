@@ -20,10 +20,11 @@ pub(crate) const PARSERS: &[Parser] = &[
     ("arp", &["proc/net/arp"], |text| seen(arp::parse(text, |device| seen(device)))),
     ("config: duration", &[], |text| seen(quantity::parse_duration(text))),
     ("config: endpoint", &[], |text| seen((text.parse::<Endpoint>(), text.parse::<MetricsEndpoint>()))),
+    ("config: environment", &[], |text| seen(Config::load_in(&|_| Some(text.into()), None, &[]))),
     ("config: file", &["config.example.toml"], config_file),
     ("config: listen", &[], |text| seen(text.parse::<Listen>())),
     ("config: size", &[], |text| seen(quantity::parse_size(text))),
-    ("config: set", &[], |text| seen(Config::load(None, &[text.to_owned()]))),
+    ("config: set", &[], |text| seen(Config::load_in(&|_| None, None, &[text.to_owned()]))),
     ("conntrack", &["proc/net/stat/nf_conntrack"], |text| seen(conntrack::parse(text))),
     ("cpu", &["proc/stat"], |text| seen(cpu::parse(text, |name, ticks| seen((name, ticks))))),
     ("cpu: list", &["sys/devices/system/cpu/isolated", "sys/devices/system/cpu/online"], |text| {
@@ -90,7 +91,7 @@ fn halved(text: &str) -> &str {
 fn config_file(text: &str) {
     let path = std::env::temp_dir().join(format!("vigie-fuzz-{}.toml", std::process::id()));
     std::fs::write(&path, text).expect("a temporary file");
-    if let Err(mistakes) = Config::load(Some(&path), &[]) {
+    if let Err(mistakes) = Config::load_in(&|_| None, Some(&path), &[]) {
         seen(mistakes.to_string());
     }
     let _ = std::fs::remove_file(path);

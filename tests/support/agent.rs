@@ -11,14 +11,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use super::environment::forget_environment;
 use super::{Answer, Connection, Method, PATIENCE, Page, parse, spare_port, until};
 
 /// The binary, with nothing of our environment that it might listen to.
 pub(crate) fn vigie(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vigie"));
-    for name in ["NOTIFY_SOCKET", "JOURNAL_STREAM", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "STATE_DIRECTORY"] {
-        command.env_remove(name);
-    }
+    forget_environment(&mut command);
     command.args(args).stdin(Stdio::null());
     command
 }

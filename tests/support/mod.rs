@@ -5,6 +5,7 @@
 
 mod agent;
 mod clock;
+mod environment;
 mod exposition;
 mod fuse;
 mod http;

@@ -38,7 +38,7 @@ pub(in crate::config) fn check(tree: &Node, faults: &mut Vec<Fault>) {
 }
 
 /// The collector that a tree names, whichever way, if it is one.
-fn written_endpoint(tree: &Node) -> Option<Endpoint> {
+pub(in crate::config) fn written_endpoint(tree: &Node) -> Option<Endpoint> {
     let text = |path| tree.at(path).and_then(Node::text);
     let exact = text(&METRICS_ENDPOINT).and_then(|text| text.parse::<MetricsEndpoint>().ok());
     exact.map(|exact| exact.endpoint).or_else(|| text(&ENDPOINT)?.parse().ok())

@@ -46,7 +46,7 @@ fn what_excludes_another_example_is_accepted_too() {
 #[test]
 fn every_known_key_is_in_the_example() {
     fn visit(path: &mut Vec<&'static str>, missing: &mut Vec<String>) {
-        let known = load::known_below(path);
+        let known = super::super::load::known_below(path);
         if let Some((key, section)) = path.split_last() {
             let header = format!("\n[{}]\n", section.join("."));
             let below = EXAMPLE.split_once(&header).map_or(EXAMPLE, |(_, below)| below);
@@ -82,9 +82,8 @@ fn no_cut_or_bent_configuration_panics() {
         bytes[at] = b"=\"[]{}.\n\0\xc3"[at % 10];
         let sets = [String::from_utf8_lossy(&text.as_bytes()[at..]).into_owned()];
         if at % 61 == 0 {
-            let _ = in_file(&bytes, 0o600, |path| Config::load(Some(path), &sets).map_err(|errors| errors.to_string()));
-            let _ =
-                in_file(&bytes[..at], 0o600, |path| Config::load(Some(path), &[]).map_err(|errors| errors.to_string()));
+            let _ = in_file(&bytes, 0o600, |path| load(Some(path), &sets).map_err(|errors| errors.to_string()));
+            let _ = in_file(&bytes[..at], 0o600, |path| load(Some(path), &[]).map_err(|errors| errors.to_string()));
         }
     }
 }

@@ -7,7 +7,7 @@ fn a_set_wins_over_the_file() {
     let sets = ["sampling.interval=5s", "http.listen=:9845", "http.tls={cert='c',key='k'}", "host.name=web 1"];
     let sets: Vec<_> = sets.iter().map(|set| (*set).to_owned()).collect();
     let text = b"[sampling]\ninterval = 5\n[http]\nmax_connections = 3\ntls = { client_ca = 'x' }\n";
-    let config = in_file(text, 0o644, |path| Config::load(Some(path), &sets).ok().unwrap());
+    let config = in_file(text, 0o644, |path| load(Some(path), &sets).ok().unwrap());
     assert_eq!(config.sampling.interval, Duration::from_secs(5));
     assert_eq!(config.http.listen, ["[::]:9845".parse().unwrap()]);
     assert_eq!(config.http.max_connections, 3);
