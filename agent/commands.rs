@@ -14,7 +14,6 @@ use crate::page::prometheus::{Format, render};
 use crate::page::server::Options;
 use crate::push::encode::Encoder;
 use crate::push::json;
-use crate::push::naming::Naming;
 use crate::push::resource::Resource;
 use crate::push::start::Starts;
 use crate::samplers::{self, root::Record, root::Root};
@@ -57,7 +56,7 @@ pub fn sample(config: &Config, format: SampleFormat) -> anyhow::Result<()> {
         SampleFormat::OtlpJson => {
             let (root, mut request) = (handle.root(), Vec::new());
             let resource = Resource::of(root, &config.host);
-            Encoder::new(&resource, Naming::Semconv, Starts::of(root, started)).encode(&snapshot, &mut request);
+            Encoder::new(&resource, config.otlp.naming, Starts::of(root, started)).encode(&snapshot, &mut request);
             json::render(&request, &mut text)?;
         }
     }

@@ -419,3 +419,17 @@ fn attributes_of_the_environment_are_on_the_resource() {
     let variables = [("OTEL_RESOURCE_ATTRIBUTES", "service.name=a,cloud.region=b%20c"), ("OTEL_SERVICE_NAME", "d")];
     assert_attributes(&printed(&[], &variables), &[("service.name", "d"), ("cloud.region", "b c")]);
 }
+
+#[test]
+fn a_sample_has_the_names_that_are_configured() {
+    let names = |sets: &[String]| -> BTreeSet<String> {
+        let request = printed(sets, &[]);
+        let metrics = request["resourceMetrics"][0]["scopeMetrics"][0]["metrics"].as_array().unwrap().clone();
+        metrics.iter().map(|metric| metric["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let (ours, theirs) = ("system.network.packet.count", "system.network.packets");
+    let usual = names(&[]);
+    assert!(usual.contains(ours) && !usual.contains(theirs), "{usual:?}");
+    let collector = names(&["otlp.naming=collector".to_owned()]);
+    assert!(collector.contains(theirs) && !collector.contains(ours), "{collector:?}");
+}
