@@ -28,4 +28,5 @@ pub mod samplers;
 pub mod snapshot;
 pub mod supervisor;
 pub mod systemd;
+pub mod tls;
 pub mod wait;

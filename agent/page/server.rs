@@ -16,11 +16,12 @@ use tokio::time::{sleep, timeout};
 
 use super::listener::Listener;
 use super::patience::{Patience, patient};
-use super::tls::{Tls, TlsError};
+use super::tls::Tls;
 use super::users::{Hash, NoHash, Users};
 use super::{Lookout, Page, route};
 use crate::config::{self, Secret, SecretError};
 use crate::instruments::Instruments;
+use crate::tls::TlsError;
 
 /// How the page is served, with everything read that the configuration names.
 #[derive(Clone)]

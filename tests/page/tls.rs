@@ -12,7 +12,8 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use vigie::config;
 use vigie::page::server::Options;
-use vigie::page::tls::{Tls, TlsError};
+use vigie::page::tls::Tls;
+use vigie::tls::TlsError;
 
 use super::{Answer, Running, Stub, options};
 
