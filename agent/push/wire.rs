@@ -6,6 +6,8 @@ const VARINT: u32 = 0;
 const FIXED64: u32 = 1;
 /// Bytes with their length before them.
 const BYTES: u32 = 2;
+/// Four bytes.
+const FIXED32: u32 = 5;
 
 /// The bytes of a field of eight bytes, whose number is below 16.
 pub(super) const FIXED64_FIELD: usize = 9;
@@ -72,6 +74,7 @@ pub(super) fn end(open: Open, out: &mut [u8]) {
 pub(super) enum Raw<'a> {
     Varint(u64),
     Fixed64(u64),
+    Fixed32(u32),
     Bytes(&'a [u8]),
 }
 
@@ -100,6 +103,11 @@ impl<'a> Fields<'a> {
                 let (value, rest) = self.0.split_first_chunk()?;
                 self.0 = rest;
                 Raw::Fixed64(u64::from_le_bytes(*value))
+            }
+            FIXED32 => {
+                let (value, rest) = self.0.split_first_chunk()?;
+                self.0 = rest;
+                Raw::Fixed32(u32::from_le_bytes(*value))
             }
             BYTES => {
                 let length = usize::try_from(self.varint()?).ok()?;
@@ -149,6 +157,12 @@ mod tests {
     }
 
     #[test]
+    fn four_bytes_are_read_too() {
+        let read: Vec<_> = Fields(&[0x3d, 1, 2, 0, 0, 0x08, 1]).map(Result::unwrap).collect();
+        assert_eq!(read, [(7, Raw::Fixed32(0x201)), (1, Raw::Varint(1))]);
+    }
+
+    #[test]
     fn a_long_message_has_its_whole_length() {
         let mut out = Vec::new();
         let open = begin(1, &mut out);
@@ -159,7 +173,7 @@ mod tests {
 
     #[test]
     fn what_is_torn_ends_in_an_error() {
-        for torn in [&[0x80][..], &[0x0a, 5, 1], &[0x09, 1, 2], &[0x0b], &[0x0a, 0xff], &[0xff; 11]] {
+        for torn in [&[0x80][..], &[0x0a, 5, 1], &[0x09, 1, 2], &[0x0d, 1], &[0x0b], &[0x0a, 0xff], &[0xff; 11]] {
             assert_eq!(Fields(torn).collect::<Vec<_>>(), [Err(())], "{torn:?}");
         }
     }
