@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "../support/papers.rs"]
+mod papers;
 mod tls;
 mod users;
 

@@ -2,10 +2,9 @@
 
 use std::io::Write;
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -15,40 +14,10 @@ use vigie::page::server::Options;
 use vigie::page::tls::Tls;
 use vigie::tls::TlsError;
 
+use super::papers::Papers;
 use super::{Answer, Running, Stub, options};
 
-/// A folder with an authority, and a server's and a client's certificate of it.
-struct Papers {
-    folder: PathBuf,
-    authority: CertifiedIssuer<'static, KeyPair>,
-}
-
 impl Papers {
-    fn new(name: &str) -> Papers {
-        let folder = std::env::temp_dir().join(format!("vigie-tls-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let papers = Papers { folder, authority };
-        papers.write("ca.pem", &papers.authority.pem());
-        for name in ["server", "client"] {
-            let key = KeyPair::generate().unwrap();
-            let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-            papers.write(&format!("{name}.pem"), &params.signed_by(&key, &papers.authority).unwrap().pem());
-            papers.write(&format!("{name}.key"), &key.serialize_pem());
-        }
-        papers
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).unwrap();
-    }
-
     fn tls(&self, cert: &str, key: &str, client_ca: Option<&str>) -> Result<Tls, TlsError> {
         Tls::load(config::Tls {
             cert: self.path(cert),
@@ -59,7 +28,7 @@ impl Papers {
 
     fn refusal(&self, cert: &str, key: &str) -> String {
         let error = self.tls(cert, key, None).err().unwrap();
-        error.to_string().replace(&format!("{}/", self.folder.display()), "")
+        error.to_string().replace(&format!("{}/", self.folder().display()), "")
     }
 
     fn client(&self, certificate: Option<&str>) -> ClientConfig {
@@ -80,12 +49,6 @@ impl Papers {
     }
 }
 
-impl Drop for Papers {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
 fn certificate_of(path: &Path) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(path).unwrap()
 }
@@ -100,7 +63,7 @@ fn scrape(server: &Running, client: ClientConfig) -> std::io::Result<u16> {
 
 #[test]
 fn the_page_is_served_over_tls_and_to_nobody_without() {
-    let papers = Papers::new("serve");
+    let papers = Papers::new();
     let tls = Some(Arc::new(papers.tls("server.pem", "server.key", None).unwrap()));
     let server = Running::start(Stub::default(), Options { tls, ..options() });
     assert_eq!(scrape(&server, papers.client(None)).unwrap(), 200);
@@ -114,8 +77,8 @@ fn the_page_is_served_over_tls_and_to_nobody_without() {
 
 #[test]
 fn a_client_without_its_certificate_is_sent_away() {
-    let papers = Papers::new("client");
-    let strangers = Papers::new("stranger");
+    let papers = Papers::new();
+    let strangers = Papers::new();
     let tls = Some(Arc::new(papers.tls("server.pem", "server.key", Some("ca.pem")).unwrap()));
     let server = Running::start(Stub::default(), Options { tls, ..options() });
     assert_eq!(scrape(&server, papers.client(Some("client"))).unwrap(), 200);
@@ -127,7 +90,7 @@ fn a_client_without_its_certificate_is_sent_away() {
 
 #[test]
 fn a_wrong_file_is_named_with_what_is_wrong() {
-    let papers = Papers::new("wrong");
+    let papers = Papers::new();
     papers.write("empty.pem", "");
     papers.write("secret.key", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
     papers.write("torn.pem", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n");
