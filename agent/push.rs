@@ -4,6 +4,7 @@
 //! functions of what they are given: who this host is ([`resource`]) and from when on things have counted ([`start`])
 //! is read once, before.
 
+pub mod client;
 pub mod encode;
 pub mod json;
 pub mod naming;

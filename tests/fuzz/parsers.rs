@@ -2,8 +2,10 @@
 //! below `fuzz/` reads the same list.
 
 use std::hint::black_box;
+use std::time::SystemTime;
 
 use vigie::config::{Config, Endpoint, Listen, MetricsEndpoint, quantity};
+use vigie::push::client::answer;
 use vigie::samplers::{
     agent, arp, conntrack, cpu, disk, filefd, filesystem, loadavg, memory, netclass, netdev, netstat, os, pressure,
     schedstat, selinux, sockstat, softnet, stat, textfile, udp_queues, vmstat,
@@ -54,6 +56,15 @@ pub(crate) const PARSERS: &[Parser] = &[
         }
     }),
     ("otlp request", &[], |text| seen(vigie::push::json::render(text.as_bytes(), &mut Vec::new()))),
+    ("otlp answer: connect", &[], |text| seen(answer::parse_connect(text.as_bytes()))),
+    ("otlp answer: details", &[], |text| seen(answer::parse_details(text.as_bytes()))),
+    ("otlp answer: frame", &[], |text| {
+        seen(answer::parse_frame(text.as_bytes()).map(|message| message.map(<[u8]>::len)));
+    }),
+    ("otlp answer: message", &[], |text| seen(answer::parse_message(text.as_bytes()))),
+    ("otlp answer: response", &[], |text| seen(answer::parse_response(text.as_bytes()))),
+    ("otlp answer: retry after", &[], |text| seen(answer::parse_retry_after(text, SystemTime::UNIX_EPOCH))),
+    ("otlp answer: status", &[], |text| seen(answer::parse_status(text.as_bytes()))),
     ("os", &["etc/os-release", "usr/lib/os-release"], |text| seen(os::parse(text))),
     ("pressure", &["proc/pressure/cpu", "proc/pressure/io"], |text| seen(pressure::parse(text))),
     ("schedstat", &["proc/schedstat"], |text| seen(schedstat::parse(text, |name, row| seen((name, row))))),

@@ -47,6 +47,19 @@ pub(crate) fn prometheus(config: &str) -> Option<Peer> {
     Some(peer)
 }
 
+/// tinyproxy, which asks for this user and password; nothing where it is not installed.
+pub(crate) fn tinyproxy(user: &str, password: &str) -> Option<Peer> {
+    let program = find("tinyproxy")?;
+    let peer = Peer::spawn(&program, |port, command, directory| {
+        let file = directory.join("tinyproxy.conf");
+        let config = format!("Port {port}\nListen 127.0.0.1\nTimeout 60\nMaxClients 10\nBasicAuth {user} {password}\n");
+        std::fs::write(&file, config).expect("a configuration for tinyproxy");
+        command.arg("-d").arg("-c").arg(file);
+    });
+    until("tinyproxy listens", PATIENCE, || Connection::tcp(peer.port).ok());
+    Some(peer)
+}
+
 impl Peer {
     #[track_caller]
     fn spawn(program: &Path, arguments: impl FnOnce(u16, &mut Command, &Path)) -> Peer {
