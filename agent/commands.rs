@@ -8,10 +8,11 @@ use anyhow::bail;
 use crate::capture::capture as save;
 use crate::catalog;
 use crate::cli::{Cli, ReferenceFormat, SampleFormat};
-use crate::config::Config;
+use crate::config::{Config, Otlp};
 use crate::page::listener::Listener;
 use crate::page::prometheus::{Format, render};
 use crate::page::server::Options;
+use crate::push::client::{Client, Reason};
 use crate::push::encode::Encoder;
 use crate::push::json;
 use crate::push::resource::Resource;
@@ -113,8 +114,45 @@ pub fn check(cli: &Cli, config: &Config, connect: bool) -> anyhow::Result<()> {
             }
         }
     }
+    let pushes = check_push(&config.otlp, connect)?;
     if taken > 0 {
         bail!("{taken} of {} addresses cannot be had", config.http.listen.len());
     }
+    if !pushes {
+        bail!("the collector cannot be pushed to");
+    }
     Ok(writeln!(out, "good")?)
+}
+
+/// Says whether the push can be configured so, and with `connect` whether the collector takes it.
+fn check_push(otlp: &Otlp, connect: bool) -> anyhow::Result<bool> {
+    let mut out = stdout();
+    let Some(endpoint) = &otlp.endpoint else { return Ok(true) };
+    let mut otlp = otlp.clone();
+    let unread = otlp.headers.extract_if(.., |_, secret| secret.is_credential() && secret.load().is_err());
+    let unread: Vec<String> = unread.map(|(header, _)| header).collect();
+    for header in &unread {
+        writeln!(out, "otlp.headers.{header}: a credential, which only the running unit can read")?;
+    }
+    let mut client = Client::new(&otlp)?;
+    if !connect {
+        writeln!(out, "otlp: {endpoint}")?;
+        return Ok(true);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tried = runtime.block_on(client.try_once());
+    // A name that is still looked up would be waited for.
+    runtime.shutdown_background();
+    match tried {
+        Ok(accepted) if accepted.message.is_empty() => writeln!(out, "otlp: {endpoint} answers")?,
+        Ok(accepted) => writeln!(out, "otlp: {endpoint} answers, and says: {}", accepted.message)?,
+        Err(error) if error.reason() == Reason::Auth.as_str() && !unread.is_empty() => {
+            writeln!(out, "otlp: {endpoint} answers, and asks for what only the running unit can read")?;
+        }
+        Err(error) => {
+            writeln!(out, "otlp: {error}")?;
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -19,6 +19,7 @@ mod papers;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod check;
 mod faults;
 mod grpc;
 mod http;
