@@ -2,7 +2,7 @@
 //!
 //! [`encode`] writes a snapshot as the bytes of an OTLP request, [`json`] shows such bytes. Like the page they are
 //! functions of what they are given: who this host is ([`resource`]) and from when on things have counted ([`start`])
-//! is read once, before.
+//! is read once, before. [`client`] brings it to the collector.
 
 pub mod client;
 pub mod encode;
