@@ -127,7 +127,7 @@ pub fn check(cli: &Cli, config: &Config, connect: bool) -> anyhow::Result<()> {
 /// Says whether the push can be configured so, and with `connect` whether the collector takes it.
 fn check_push(otlp: &Otlp, connect: bool) -> anyhow::Result<bool> {
     let mut out = stdout();
-    let Some(endpoint) = &otlp.endpoint else { return Ok(true) };
+    let Some(endpoint) = otlp.collector() else { return Ok(true) };
     let mut otlp = otlp.clone();
     let unread = otlp.headers.extract_if(.., |_, secret| secret.is_credential() && secret.load().is_err());
     let unread: Vec<String> = unread.map(|(header, _)| header).collect();

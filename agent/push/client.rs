@@ -95,16 +95,15 @@ impl Client {
     /// # Errors
     /// When one of them cannot be used; the message names the option or the file, and the remedy.
     pub fn new(config: &config::Otlp) -> Result<Client, ClientError> {
-        let config::Otlp { endpoint, protocol, timeout, headers, tls: files, .. } = config;
-        let endpoint = endpoint.clone().ok_or(ClientError::NoEndpoint)?;
+        let config::Otlp { protocol, timeout, headers, tls: files, .. } = config;
+        let endpoint = config.collector().cloned().ok_or(ClientError::NoEndpoint)?;
         let tls = match &endpoint {
             Endpoint::Url { tls: true, host, .. } => Some(Tls::load(files, *protocol, host)?),
-            plain if *files != config::ClientTls::default() => return Err(ClientError::WithoutTls(plain.to_string())),
             _ => None,
         };
         Ok(Client {
             name: endpoint.to_string(),
-            uris: Uris::of(&endpoint, *protocol)?,
+            uris: Uris::of(config)?,
             headers: Headers::load(headers)?,
             proxy: Proxy::of(&endpoint)?,
             protocol: *protocol,

@@ -57,9 +57,8 @@ fn one_that_does_not_is_told_with_the_remedy() {
     assert_eq!(check(&http.url(), &[HTTP], &[]), (false, told.to_owned()));
     let (good, told) = check("http://no-such-host.invalid:4317", &[], &[]);
     assert!(!good && told.starts_with("otlp: the name no-such-host.invalid has no address: "), "{told}");
-    let told = "otlp.headers.host belongs to the protocol and is set by vigie; remove it";
-    let (good, found) = check(&http.url(), &["headers={host={env=\"HOME\"}}"], &[]);
-    assert!(!good && found.contains(told), "{found}");
+    let (good, told) = check(&http.url(), &["headers={x-key={file=\"/nowhere\"}}"], &[]);
+    assert!(!good && told.contains("otlp.headers.x-key: cannot read the secret in /nowhere"), "{told}");
 }
 
 #[test]

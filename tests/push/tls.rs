@@ -187,8 +187,6 @@ fn files_that_do_not_do_are_told_before_anything_is_sent() {
         error.replace(&format!("{}/", papers.folder().display()), "")
     };
     let cases = [
-        (vec![("cert", "client.pem")], "otlp.tls.key is not set: a certificate and its key go together"),
-        (vec![("key", "client.key")], "otlp.tls.cert is not set: a certificate and its key go together"),
         (
             vec![("cert", "client.pem"), ("key", "server.key")],
             "otlp.tls: the private key in server.key does not belong to the first certificate in client.pem",
@@ -201,8 +199,4 @@ fn files_that_do_not_do_are_told_before_anything_is_sent() {
         }
         assert_eq!(refusal("https://localhost:1", &files(&papers, &named)), sentence);
     }
-    assert_eq!(
-        refusal("http://localhost:1", &files(&papers, &[("ca", "ca.pem")])),
-        "otlp.tls is set and http://localhost:1 is without TLS; write https:// in otlp.endpoint, or remove otlp.tls"
-    );
 }

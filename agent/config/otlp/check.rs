@@ -8,21 +8,24 @@ use super::{Endpoint, MetricsEndpoint};
 use crate::config::mistake::{Fault, Kind};
 use crate::config::tree::{Node, Value};
 
-/// Headers that say how a request is carried, which is the client's to know; and those that begin like gRPC's own.
-const CARRIAGE: [&str; 11] = [
+/// Headers that say how a request is carried (RFC 9110, 7.6.1), which is the client's to know.
+const CARRIAGE: [&str; 13] = [
+    "accept-encoding",
     "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
+    "expect",
     "host",
+    "http2-settings",
     "keep-alive",
+    "proxy-authorization",
     "proxy-connection",
     "te",
     "trailer",
     "transfer-encoding",
     "upgrade",
+    "user-agent",
 ];
-const RESERVED: &str = "grpc-";
+/// Those that begin so: the body's, and gRPC's own.
+const RESERVED: [&str; 2] = ["content-", "grpc-"];
 
 const ENDPOINT: [&str; 2] = ["otlp", "endpoint"];
 const METRICS_ENDPOINT: [&str; 2] = ["otlp", "metrics_endpoint"];
@@ -77,6 +80,10 @@ fn check_tls(tree: &Node, faults: &mut Vec<Fault>) {
     }
 }
 
+fn is_ours(header: &str) -> bool {
+    CARRIAGE.contains(&header) || RESERVED.iter().any(|begin| header.starts_with(begin))
+}
+
 fn check_headers(tree: &Node, faults: &mut Vec<Fault>) {
     let Some(Value::Table(headers)) = tree.at(&HEADERS).map(|node| &node.value) else { return };
     let mut before = HashSet::new();
@@ -86,7 +93,7 @@ fn check_headers(tree: &Node, faults: &mut Vec<Fault>) {
         };
         match HeaderName::from_bytes(written.as_bytes()) {
             Err(_) => refuse(place, "expected the name of an HTTP header", "such as authorization or x-tenant"),
-            Ok(name) if CARRIAGE.contains(&name.as_str()) || name.as_str().starts_with(RESERVED) => {
+            Ok(name) if is_ours(name.as_str()) => {
                 refuse(place, "vigie itself says how a request is carried", "leave this header out");
             }
             Ok(name) if !before.insert(name.clone()) => {

@@ -33,24 +33,9 @@ pub enum ClientError {
     /// No header has such a name.
     #[error("otlp.headers: expected the name of a header, such as authorization or x-scope-orgid, found {0:?}")]
     HeaderName(String),
-    /// The header is for vigie to set.
-    #[error("otlp.headers.{0} belongs to the protocol and is set by vigie; remove it")]
-    OwnHeader(String),
-    /// The proxy's credentials have their place.
-    #[error("otlp.headers.proxy-authorization: write it as user:password@ into the proxy's URL; remove it")]
-    ProxyHeader,
     /// A file of TLS cannot be used.
     #[error("otlp.tls: {0}")]
     Tls(#[from] TlsError),
-    /// One of the two is missing.
-    #[error("otlp.tls.{missing} is not set: a certificate and its key go together")]
-    Half {
-        /// Which one.
-        missing: &'static str,
-    },
-    /// TLS is configured, and not spoken.
-    #[error("otlp.tls is set and {0} is without TLS; write https:// in otlp.endpoint, or remove otlp.tls")]
-    WithoutTls(String),
     /// The system trusts nobody.
     #[error("the system trusts no authority: install ca-certificates, or name the collector's by otlp.tls.ca")]
     NoRoots,

@@ -1,4 +1,4 @@
-//! What goes with each request, `otlp.headers`: names that are checked, and values that are secrets.
+//! What goes with each request, `otlp.headers`: the values are secrets.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,6 @@ use hyper::header::{HeaderName, HeaderValue};
 
 use super::ClientError;
 use crate::config::Secret;
-
-/// Those that belong to the protocol, and what begins as they do: HTTP's own (RFC 9110, 7.6.1), gRPC's own.
-const OURS: [&str; 14] = [
-    "connection",
-    "proxy-connection",
-    "keep-alive",
-    "transfer-encoding",
-    "te",
-    "trailer",
-    "upgrade",
-    "host",
-    "expect",
-    "accept-encoding",
-    "user-agent",
-    "http2-settings",
-    "content-",
-    "grpc-",
-];
 
 /// Shorter words are no secrets, and too common: "Bearer".
 const SHORT: usize = 7;
@@ -38,8 +20,11 @@ pub(super) struct Headers {
 impl Headers {
     /// Reads every secret.
     pub(super) fn load(headers: &BTreeMap<String, Secret>) -> Result<Headers, ClientError> {
-        let checked = headers.iter().map(|(name, secret)| Ok((check(name)?, secret.clone())));
-        let secrets = checked.collect::<Result<Vec<_>, ClientError>>()?;
+        let named = headers.iter().map(|(name, secret)| {
+            let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| ClientError::HeaderName(name.clone()))?;
+            Ok((header, secret.clone()))
+        });
+        let secrets = named.collect::<Result<Vec<_>, ClientError>>()?;
         let values = read(&secrets)?;
         Ok(Headers { secrets, values })
     }
@@ -78,18 +63,6 @@ impl Headers {
     }
 }
 
-fn check(name: &str) -> Result<HeaderName, ClientError> {
-    let lower = name.to_ascii_lowercase();
-    if name == "proxy-authorization" {
-        return Err(ClientError::ProxyHeader);
-    }
-    let ours = |own: &&str| if own.ends_with('-') { lower.starts_with(*own) } else { lower == **own };
-    if OURS.iter().any(ours) {
-        return Err(ClientError::OwnHeader(name.to_owned()));
-    }
-    HeaderName::from_bytes(lower.as_bytes()).map_err(|_| ClientError::HeaderName(name.to_owned()))
-}
-
 fn read(secrets: &[(HeaderName, Secret)]) -> Result<Vec<HeaderValue>, ClientError> {
     let read = |(name, secret): &(HeaderName, Secret)| {
         let text = secret.load().map_err(|source| ClientError::Secret { header: name.to_string(), source })?;
@@ -100,23 +73,4 @@ fn read(secrets: &[(HeaderName, Secret)]) -> Result<Vec<HeaderValue>, ClientErro
         Ok(value)
     };
     secrets.iter().map(read).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_belong_to_the_protocol_are_refused() {
-        for name in ["Content-Type", "content-length", "TE", "Host", "connection", "grpc-timeout", "User-Agent"] {
-            let error = check(name).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("otlp.headers.{name} belongs to the protocol")), "{error}");
-        }
-        for name in [":path", "", "a b", "ä", "a:"] {
-            assert!(matches!(check(name), Err(ClientError::HeaderName(_))), "{name}");
-        }
-        for name in ["Authorization", "x-scope-orgid", "api-key", "contents", "hostname"] {
-            assert_eq!(check(name).unwrap().as_str(), name.to_ascii_lowercase());
-        }
-    }
 }

@@ -13,9 +13,6 @@ use super::message::{Answer, End};
 use super::{Accepted, Teller};
 use crate::push::record::Encoding;
 
-/// Where metrics are taken, below the endpoint's path.
-pub(super) const PATH: &str = "/v1/metrics";
-
 const PROTOBUF: &str = "application/x-protobuf";
 
 /// Puts what every request has.

@@ -184,12 +184,11 @@ fn read(files: &ClientTls, protocol: Protocol) -> Result<ClientConfig, ClientErr
         .map_err(|error| TlsError::unusable("ring".as_ref(), error))?
         .with_root_certificates(roots);
     let mut config = match (&files.cert, &files.key) {
-        (None, None) => builder.with_no_client_auth(),
         (Some(cert), Some(path)) => builder
             .with_client_auth_cert(certificates(cert)?, key(path)?)
             .map_err(|error| TlsError::of_pair(cert, path, &error))?,
-        (None, Some(_)) => return Err(ClientError::Half { missing: "cert" }),
-        (Some(_), None) => return Err(ClientError::Half { missing: "key" }),
+        // The configuration has both, or neither.
+        _ => builder.with_no_client_auth(),
     };
     // There is one server; the default keeps room for 256.
     config.resumption = Resumption::in_memory_sessions(1);

@@ -5,8 +5,8 @@ use hyper::header::HeaderValue;
 
 use super::connect::Place;
 use super::failure::ClientError;
-use super::{grpc, http};
-use crate::config::{Endpoint, Protocol};
+use super::grpc;
+use crate::config::{Endpoint, Otlp, Protocol};
 
 /// The two forms of the address of a request, and what the host is called.
 pub(super) struct Uris {
@@ -18,8 +18,8 @@ pub(super) struct Uris {
 }
 
 impl Uris {
-    pub(super) fn of(endpoint: &Endpoint, protocol: Protocol) -> Result<Uris, ClientError> {
-        let (scheme, authority, path) = match endpoint {
+    pub(super) fn of(config: &Otlp) -> Result<Uris, ClientError> {
+        let (scheme, authority, path) = match config.collector().ok_or(ClientError::NoEndpoint)? {
             Endpoint::Unix(_) => ("http", "localhost".to_owned(), ""),
             Endpoint::Url { tls, host, port, path } => {
                 let (scheme, default) = if *tls { ("https", 443) } else { ("http", 80) };
@@ -28,10 +28,9 @@ impl Uris {
                 (scheme, bare.unwrap_or(&whole).to_owned(), path.as_str())
             }
         };
-        let path = match protocol {
+        let path = match config.protocol {
             Protocol::Grpc => format!("{path}{}", grpc::METHOD),
-            Protocol::Http if path.ends_with(http::PATH) => path.to_owned(),
-            Protocol::Http => format!("{path}{}", http::PATH),
+            Protocol::Http => config.metrics_path(),
         };
         let odd = || ClientError::Host(authority.clone());
         Ok(Uris {
@@ -47,7 +46,11 @@ mod tests {
     use super::*;
 
     fn uris(endpoint: &str, protocol: Protocol) -> (String, String, String) {
-        let uris = Uris::of(&endpoint.parse().unwrap(), protocol).unwrap();
+        told(&Otlp { endpoint: Some(endpoint.parse().unwrap()), protocol, ..Otlp::default() })
+    }
+
+    fn told(config: &Otlp) -> (String, String, String) {
+        let uris = Uris::of(config).unwrap();
         (uris.absolute.to_string(), uris.path.to_string(), uris.host.to_str().unwrap().to_owned())
     }
 
@@ -66,5 +69,8 @@ mod tests {
         }
         let (absolute, ..) = uris("http://a:4317/tenant", Protocol::Grpc);
         assert_eq!(absolute, "http://a:4317/tenant/opentelemetry.proto.collector.metrics.v1.MetricsService/Export");
+        let exact = "https://a/otlp/metrics".parse().ok();
+        let (absolute, ..) = told(&Otlp { metrics_endpoint: exact, protocol: Protocol::Http, ..Otlp::default() });
+        assert_eq!(absolute, "https://a/otlp/metrics");
     }
 }
