@@ -10,5 +10,6 @@ pub mod json;
 pub mod naming;
 pub mod record;
 pub mod resource;
+pub mod spool;
 pub mod start;
 mod wire;

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use vigie::config::{Config, Endpoint, Listen, MetricsEndpoint, quantity};
 use vigie::push::client::answer;
+use vigie::push::spool;
 use vigie::samplers::{
     agent, arp, conntrack, cpu, disk, filefd, filesystem, loadavg, memory, netclass, netdev, netstat, os, pressure,
     schedstat, selinux, sockstat, softnet, stat, textfile, udp_queues, vmstat,
@@ -74,6 +75,9 @@ pub(crate) const PARSERS: &[Parser] = &[
         seen(sockstat::parse(text, |protocol, key, value| seen((protocol, key, value))));
     }),
     ("softnet", &["proc/net/softnet_stat"], |text| seen(softnet::parse(text, |cpu, row| seen((cpu, row))))),
+    ("spool: cursor", &[], |text| seen(spool::cursor::parse(text.as_bytes()))),
+    ("spool: record", &[], |text| seen(spool::frame::parse_record(text.as_bytes()))),
+    ("spool: segment", &[], |text| seen(spool::frame::parse_segment(text.as_bytes()))),
     ("stat", &["proc/stat"], |text| seen(stat::parse(text))),
     ("stat: uptime", &["proc/uptime"], |text| seen(stat::parse_uptime(text))),
     ("textfile", &[], |text| seen(textfile::format::parse(text, 1000))),
