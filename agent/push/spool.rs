@@ -18,6 +18,7 @@ mod disk;
 mod dropped;
 mod fault;
 pub mod frame;
+pub mod keeper;
 mod memory;
 mod opening;
 mod reading;
