@@ -18,6 +18,7 @@ pub mod commands;
 pub mod config;
 pub mod daemon;
 pub mod instruments;
+pub mod gzip;
 pub mod inventory;
 pub mod log;
 pub mod metric;

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Weak};
 
-use flate2::{Compress, CompressError, Compression, FlushCompress, Status};
 use hyper::body::Bytes;
 
 use super::prometheus::{Format, Renderer};
+use crate::gzip::Gzip;
 use crate::snapshot::Snapshot;
 
 /// Renders and compresses each snapshot once a format, and keeps its buffers from page to page.
@@ -17,7 +17,7 @@ pub struct Cache {
     renderer: Renderer,
     plain: [Slot; 2],
     gzip: [Slot; 2],
-    deflate: Option<Compress>,
+    packer: Option<Gzip>,
 }
 
 #[derive(Default)]
@@ -69,26 +69,9 @@ impl Cache {
             return (page, false);
         }
         let mut buffer = packed.buffer();
-        let deflate = self.deflate.get_or_insert_with(|| Compress::new_gzip(LEVEL, WINDOW_BITS));
-        match pack(deflate, &page, &mut buffer) {
+        match self.packer.get_or_insert_default().pack(&page, &mut buffer) {
             Ok(()) => (packed.fill(buffer), true),
             Err(_) => (page, false),
-        }
-    }
-}
-
-const LEVEL: Compression = Compression::fast();
-const WINDOW_BITS: u8 = 15;
-
-fn pack(deflate: &mut Compress, page: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
-    deflate.reset();
-    out.reserve(page.len() / 6 + 256);
-    loop {
-        let read = usize::try_from(deflate.total_in()).unwrap_or(usize::MAX);
-        let rest = page.get(read..).unwrap_or_default();
-        match deflate.compress_vec(rest, out, FlushCompress::Finish)? {
-            Status::StreamEnd => return Ok(()),
-            Status::Ok | Status::BufError => out.reserve(rest.len() / 4 + 256),
         }
     }
 }
