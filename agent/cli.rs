@@ -122,7 +122,7 @@ pub enum SampleFormat {
     /// `OpenMetrics` 1.0
     #[value(name = "openmetrics")]
     OpenMetrics,
-    /// An OTLP request, in OpenTelemetry's words, as one line of OTLP/JSON
+    /// OTLP requests, in OpenTelemetry's words, each as one line of OTLP/JSON; nearly always one
     #[value(name = "otlp-json")]
     OtlpJson,
 }

@@ -13,7 +13,7 @@ use crate::page::listener::Listener;
 use crate::page::prometheus::{Format, render};
 use crate::page::server::Options;
 use crate::push::client::{Client, Reason};
-use crate::push::encode::Encoder;
+use crate::push::encode::{Encoder, REQUEST_LIMIT};
 use crate::push::json;
 use crate::push::resource::Resource;
 use crate::push::start::Starts;
@@ -55,10 +55,14 @@ pub fn sample(config: &Config, format: SampleFormat) -> anyhow::Result<()> {
         SampleFormat::Prometheus => render(&snapshot, Format::Text, &mut text),
         SampleFormat::OpenMetrics => render(&snapshot, Format::OpenMetrics, &mut text),
         SampleFormat::OtlpJson => {
-            let (root, mut request) = (handle.root(), Vec::new());
-            let resource = Resource::of(root, &config.host);
-            Encoder::new(&resource, config.otlp.naming, Starts::of(root, started)).encode(&snapshot, &mut request);
-            json::render(&request, &mut text)?;
+            let root = handle.root();
+            let mut encoder =
+                Encoder::new(&Resource::of(root, &config.host), config.otlp.naming, Starts::of(root, started));
+            let mut rendered = Ok(());
+            encoder.encode(&snapshot, REQUEST_LIMIT, |request, _| {
+                rendered = rendered.and_then(|()| json::render(request, &mut text));
+            });
+            rendered?;
         }
     }
     Ok(stdout().write_all(&text)?)

@@ -26,7 +26,7 @@ use prost::Message;
 use serde_json::{Value as Json, json};
 use vigie::config::Config;
 use vigie::metric::{Kind, Metric, Since, Unit};
-use vigie::push::encode::Encoder;
+use vigie::push::encode::{Encoder, REQUEST_LIMIT};
 use vigie::push::json::render;
 use vigie::push::naming::Naming;
 use vigie::push::resource::Resource;
@@ -78,17 +78,32 @@ impl Sampled {
         std::iter::once(this).chain(folders).map(|(name, sets)| Sampled::of(name, &sets)).collect()
     }
 
+    /// The requests of at most `limit` bytes.
+    fn requests(&self, naming: Naming, limit: usize) -> Vec<Vec<u8>> {
+        let mut requests = Vec::new();
+        Encoder::new(&self.resource, naming, self.starts).encode(&self.snapshot, limit, |request, points| {
+            let sent: usize = metrics(&decoded(request)).iter().map(|metric| sent(metric).1.len()).sum();
+            assert_eq!(sent, points as usize);
+            requests.push(request.to_vec());
+        });
+        requests
+    }
+
     fn encoded(&self, naming: Naming) -> Vec<u8> {
-        let mut out = Vec::new();
-        Encoder::new(&self.resource, naming, self.starts).encode(&self.snapshot, &mut out);
-        out
+        let mut requests = self.requests(naming, REQUEST_LIMIT);
+        assert_eq!(requests.len(), 1);
+        requests.remove(0)
     }
 }
 
 fn texts() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let text = "# TYPE jobs_total counter\njobs_total{queue=\"a \\\"b\\\" \\\\ \\n ü\"} 9007199254740993\n\
-                backup_age_seconds 1.5\nodd NaN\n# TYPE t histogram\nt_bucket{le=\"+Inf\"} 1\nt_sum 1\nt_count 1\n";
+                backup_age_seconds 1.5\nodd NaN\n\
+                # TYPE wait_seconds histogram\nwait_seconds_bucket{le=\"0.5\",queue=\"a\"} 1\n\
+                wait_seconds_bucket{le=\"+Inf\",queue=\"a\"} 3\nwait_seconds_sum{queue=\"a\"} 2.5\n\
+                wait_seconds_count{queue=\"a\"} 3\nwait_seconds_bucket{le=\"+Inf\",queue=\"b\"} 0\n\
+                # TYPE t summary\nt{quantile=\"0.5\"} 1\nt{quantile=\"0.9\"} NaN\nt_sum 4\nt_count 2\n";
     std::fs::write(folder.path().join("a.prom"), text).unwrap();
     folder
 }
@@ -171,31 +186,35 @@ fn metrics(request: &ExportMetricsServiceRequest) -> &[Sent] {
     &request.resource_metrics[0].scope_metrics[0].metrics
 }
 
-fn sent(metric: &Sent) -> (&'static str, &[NumberDataPoint]) {
+fn sent(metric: &Sent) -> (&'static str, Vec<Told>) {
+    let cumulative = |temporality| assert_eq!(temporality, 2, "{} is not cumulative", metric.name);
     match metric.data.as_ref().unwrap() {
-        Data::Gauge(gauge) => ("gauge", &gauge.data_points),
+        Data::Gauge(gauge) => ("gauge", gauge.data_points.iter().map(told).collect()),
         Data::Sum(sum) => {
-            assert_eq!(sum.aggregation_temporality, 2, "{} is not cumulative", metric.name);
-            (if sum.is_monotonic { "counter" } else { "up and down" }, &sum.data_points)
+            cumulative(sum.aggregation_temporality);
+            (if sum.is_monotonic { "counter" } else { "up and down" }, sum.data_points.iter().map(told).collect())
         }
         other => panic!("{other:?}"),
     }
 }
 
 fn told(point: &NumberDataPoint) -> Told {
+    let number = match point.value.unwrap() {
+        Number::AsInt(int) => format!("{int}i"),
+        Number::AsDouble(float) => format!("{float:?}"),
+    };
+    (told_attributes(&point.attributes), point.start_time_unix_nano, point.time_unix_nano, number)
+}
+
+fn told_attributes(attributes: &[KeyValue]) -> BTreeMap<String, String> {
     let value = |pair: &KeyValue| match pair.value.as_ref().unwrap().value.as_ref().unwrap() {
         Any::StringValue(text) => format!("{text:?}"),
         Any::IntValue(int) => format!("{int}i"),
         other => panic!("{other:?}"),
     };
-    let attributes: BTreeMap<String, String> =
-        point.attributes.iter().map(|pair| (pair.key.clone(), value(pair))).collect();
-    assert_eq!(attributes.len(), point.attributes.len(), "an attribute twice: {attributes:?}");
-    let number = match point.value.unwrap() {
-        Number::AsInt(int) => format!("{int}i"),
-        Number::AsDouble(float) => format!("{float:?}"),
-    };
-    (attributes, point.start_time_unix_nano, point.time_unix_nano, number)
+    let told: BTreeMap<String, String> = attributes.iter().map(|pair| (pair.key.clone(), value(pair))).collect();
+    assert_eq!(told.len(), attributes.len(), "an attribute twice: {told:?}");
+    told
 }
 
 #[test]
@@ -206,7 +225,7 @@ fn the_bytes_say_what_the_declarations_say() {
         let mut now = BTreeMap::new();
         for metric in metrics(&request) {
             let (kind, points) = sent(metric);
-            let shape: Shape = (metric.unit.clone(), kind, points.iter().map(told).collect());
+            let shape: Shape = (metric.unit.clone(), kind, points);
             assert!(now.insert(metric.name.clone(), shape).is_none(), "{} is there twice", metric.name);
         }
         let expected = expected(&sampled);
@@ -235,16 +254,45 @@ fn no_series_is_there_twice_in_either_naming() {
             let mut names = BTreeSet::new();
             for metric in metrics(&request) {
                 assert!(names.insert(&metric.name), "{} is there twice", metric.name);
-                let points = sent(metric).1;
                 let mut seen = BTreeSet::new();
-                for point in points {
-                    let (attributes, ..) = told(point);
+                for (attributes, ..) in sent(metric).1 {
                     assert!(seen.insert(attributes.clone()), "{}: {} {attributes:?}", sampled.name, metric.name);
                 }
             }
             let points =
                 |naming| metrics(&decoded(&sampled.encoded(naming))).iter().map(|m| sent(m).1.len()).sum::<usize>();
             assert_eq!(points(Naming::Semconv), points(Naming::Collector));
+        }
+    }
+}
+
+#[test]
+fn split_requests_hold_what_one_holds() {
+    let texts = texts();
+    for sampled in Sampled::all(texts.path()) {
+        let points = |requests: &[Vec<u8>]| -> Vec<(String, &'static str, Told)> {
+            let mut all = Vec::new();
+            for request in requests.iter().map(|request| decoded(request)) {
+                let resource = &request.resource_metrics[0];
+                let names: BTreeSet<_> = metrics(&request).iter().map(|metric| &metric.name).collect();
+                assert_eq!(names.len(), metrics(&request).len(), "a metric twice in one request");
+                assert!(resource.resource.as_ref().is_some_and(|resource| resource.attributes.len() > 5));
+                assert!(!resource.schema_url.is_empty() && resource.scope_metrics[0].scope.is_some());
+                for metric in metrics(&request) {
+                    let head = format!("{} {} {}", metric.name, metric.unit, metric.description);
+                    let (kind, points) = sent(metric);
+                    assert!(!points.is_empty(), "{head} without points");
+                    all.extend(points.into_iter().map(|point| (head.clone(), kind, point)));
+                }
+            }
+            all
+        };
+        let whole = points(&[sampled.encoded(Naming::Semconv)]);
+        for limit in [0, 1500, 10_000] {
+            let requests = sampled.requests(Naming::Semconv, limit);
+            assert!(points(&requests) == whole, "{}: {limit}", sampled.name);
+            assert!(limit == 0 || requests.iter().all(|request| request.len() <= limit), "{}: {limit}", sampled.name);
+            assert!(requests.len() > 1);
         }
     }
 }
@@ -261,15 +309,19 @@ fn as_json(request: &ExportMetricsServiceRequest) -> Json {
         };
         pairs.iter().map(|pair| json!({ "key": pair.key, "value": value(pair) })).collect()
     };
-    let point = |point: &NumberDataPoint| {
-        let mut told = json!({ "timeUnixNano": point.time_unix_nano.to_string() });
-        if !point.attributes.is_empty() {
-            told["attributes"] = pairs(&point.attributes).into();
+    let point = |attributes: &[KeyValue], start: u64, time: u64| {
+        let mut told = json!({ "timeUnixNano": time.to_string() });
+        if !attributes.is_empty() {
+            told["attributes"] = pairs(attributes).into();
         }
-        if point.start_time_unix_nano != 0 {
-            told["startTimeUnixNano"] = point.start_time_unix_nano.to_string().into();
+        if start != 0 {
+            told["startTimeUnixNano"] = start.to_string().into();
         }
-        match point.value.unwrap() {
+        told
+    };
+    let number = |of: &NumberDataPoint| {
+        let mut told = point(&of.attributes, of.start_time_unix_nano, of.time_unix_nano);
+        match of.value.unwrap() {
             Number::AsInt(int) => told["asInt"] = int.to_string().into(),
             Number::AsDouble(float) if float.is_nan() => told["asDouble"] = "NaN".into(),
             Number::AsDouble(float) => told["asDouble"] = float.into(),
@@ -283,14 +335,17 @@ fn as_json(request: &ExportMetricsServiceRequest) -> Json {
                 told[key] = text.as_str().into();
             }
         }
-        let (kind, points) = sent(metric);
-        let points: Vec<Json> = points.iter().map(point).collect();
-        match kind {
-            "gauge" => told["gauge"] = json!({ "dataPoints": points }),
-            "counter" => {
-                told["sum"] = json!({ "dataPoints": points, "aggregationTemporality": 2, "isMonotonic": true });
-            }
-            _ => told["sum"] = json!({ "dataPoints": points, "aggregationTemporality": 2 }),
+        let (kind, points): (&str, Vec<Json>) = match metric.data.as_ref().unwrap() {
+            Data::Gauge(gauge) => ("gauge", gauge.data_points.iter().map(number).collect()),
+            Data::Sum(sum) => ("sum", sum.data_points.iter().map(number).collect()),
+            other => panic!("{other:?}"),
+        };
+        told[kind] = json!({ "dataPoints": points });
+        if kind == "sum" {
+            told[kind]["aggregationTemporality"] = 2.into();
+        }
+        if sent(metric).0 == "counter" {
+            told[kind]["isMonotonic"] = true.into();
         }
         told
     };
@@ -348,7 +403,7 @@ fn lines(mut request: Json) -> String {
     let _ = writeln!(out, "]}},\"scopeMetrics\":[{{\"scope\":{},\"metrics\":[", scope["scope"]);
     rows(&mut out, scope["metrics"].as_array_mut().unwrap(), |metric| {
         let mask = OF_THE_RUN.iter().any(|name| metric["name"] == *name);
-        let kind = if metric["sum"].is_null() { "gauge" } else { "sum" };
+        let kind = ["gauge", "sum"].into_iter().find(|kind| !metric[*kind].is_null()).unwrap();
         let mut data = metric.as_object_mut().unwrap().remove(kind).unwrap();
         let mut points = data.as_object_mut().unwrap().remove("dataPoints").unwrap();
         let open = |object: &Json| match object.to_string().strip_suffix('}') {

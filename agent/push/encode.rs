@@ -1,4 +1,4 @@
-//! A snapshot as the bytes of an OTLP request: an ExportMetricsServiceRequest of OpenTelemetry's protocol 1.
+//! A snapshot as the bytes of OTLP requests: each an ExportMetricsServiceRequest of OpenTelemetry's protocol 1.
 //!
 //! What does not change from push to push is encoded once: the resource, the head of each metric, and the attributes of
 //! each series when it is born. A push then copies those and writes numbers.
@@ -6,22 +6,29 @@
 use crate::metric::{Kind, Metric, MetricRef, Unit};
 use crate::snapshot::{Family, Snapshot};
 
-use super::naming::{Naming, SCHEMA_URL};
+use super::naming::Naming;
 use super::resource::Resource;
 use super::start::{Starts, nanoseconds};
-use super::wire;
-use track::{Past, Pushed, Track};
+use super::wire::{self, Open};
+use past::Past;
+use request::{Requests, Shell};
+use track::{Pushed, Track};
 
 mod attributes;
+mod numbers;
+mod past;
+mod request;
 mod track;
 
-/// The scope of everything that is measured here.
-pub(crate) const SCOPE: &str = "vigie";
+pub(crate) use request::SCOPE;
 
-/// Writes snapshots of one host, and remembers what it has written: the series, and from when on they have counted.
+/// The longest request, in bytes before compression: well within what receivers take, of which the strictest is
+/// gRPC with 4 MiB, and little to hold or to send again.
+pub const REQUEST_LIMIT: usize = 1 << 20;
+
+/// Writes the snapshots of one host, and remembers what it has written: the series, and from when on they have counted.
 pub struct Encoder {
-    resource: Vec<u8>,
-    scope: Vec<u8>,
+    shell: Shell,
     naming: Naming,
     starts: Starts,
     /// The families that the rest was made for, in the snapshot's order.
@@ -32,6 +39,8 @@ pub struct Encoder {
     idle: Vec<Track>,
     messages: Vec<Message>,
     past: Past,
+    /// The memory that requests are put together in.
+    out: Vec<u8>,
 }
 
 /// One metric of the request: points of all families that OpenTelemetry calls by one name.
@@ -43,6 +52,31 @@ struct Message {
     head: Vec<u8>,
     /// Indices of `families`.
     families: Vec<usize>,
+}
+
+impl Message {
+    /// Begins the metric and its data.
+    fn begin(&self, out: &mut Vec<u8>) -> [Open; 2] {
+        let metric = wire::begin(field::METRICS, out);
+        out.extend_from_slice(&self.head);
+        let data = match self.shape {
+            Shape::Gauge => wire::begin(field::GAUGE, out),
+            Shape::Sum { monotonic } => {
+                let data = wire::begin(field::SUM, out);
+                wire::number(field::TEMPORALITY, CUMULATIVE, out);
+                if monotonic {
+                    wire::number(field::MONOTONIC, 1, out);
+                }
+                data
+            }
+        };
+        [metric, data]
+    }
+
+    /// The most that [`Message::begin`] appends, in bytes.
+    fn begin_length(&self) -> usize {
+        self.head.len() + 2 * wire::HEAD + 2 * wire::NUMBER_FIELD
+    }
 }
 
 /// What kind of metric it is there.
@@ -62,6 +96,11 @@ impl Shape {
             Kind::Gauge => Some(Shape::Gauge),
             Kind::Histogram | Kind::Summary => None,
         }
+    }
+
+    /// Whether it only grows from its start on.
+    fn counts(self) -> bool {
+        self == Shape::Sum { monotonic: true }
     }
 }
 
@@ -98,16 +137,8 @@ const CUMULATIVE: u64 = 2;
 impl Encoder {
     /// For the host that `resource` tells of, whose counters started at `starts`.
     pub fn new(resource: &Resource, naming: Naming, starts: Starts) -> Encoder {
-        let (mut told, mut encoded, mut scope) = (Vec::new(), Vec::new(), Vec::new());
-        resource.encode(&mut told);
-        wire::bytes(field::RESOURCE, &told, &mut encoded);
-        told.clear();
-        wire::bytes(field::SCOPE_NAME, SCOPE.as_bytes(), &mut told);
-        wire::bytes(field::SCOPE_VERSION, env!("CARGO_PKG_VERSION").as_bytes(), &mut told);
-        wire::bytes(field::SCOPE, &told, &mut scope);
         Encoder {
-            resource: encoded,
-            scope,
+            shell: Shell::new(resource, naming),
             naming,
             starts,
             families: Vec::new(),
@@ -115,11 +146,14 @@ impl Encoder {
             idle: Vec::new(),
             messages: Vec::new(),
             past: Past::default(),
+            out: Vec::new(),
         }
     }
 
-    /// Appends the request that holds `snapshot` to `out`. Snapshots are given in the order of their time.
-    pub fn encode(&mut self, snapshot: &Snapshot, out: &mut Vec<u8>) {
+    /// Gives `done` the requests that hold `snapshot`, each with the number of its data points: as few as there can be
+    /// of at most `limit` bytes each, and none where there are no points. A point that is longer than that alone has a
+    /// request of its own. Snapshots are given in the order of their time.
+    pub fn encode(&mut self, snapshot: &Snapshot, limit: usize, mut done: impl FnMut(&[u8], u32)) {
         let mut families: Vec<(&Family, u64)> = Vec::with_capacity(self.families.len());
         for reading in &snapshot.readings {
             let taken = nanoseconds(reading.taken);
@@ -129,37 +163,17 @@ impl Encoder {
         if families.len() != self.families.len() || !self.families.iter().zip(&families).all(same) {
             self.arrange(&families);
         }
-        let all = wire::begin(field::REQUEST_RESOURCE_METRICS, out);
-        out.extend_from_slice(&self.resource);
-        let scope = wire::begin(field::SCOPE_METRICS, out);
-        out.extend_from_slice(&self.scope);
+        let mut requests = Requests::new(&self.shell, limit, &mut self.out, &mut done);
         for message in &self.messages {
-            let metric = wire::begin(field::METRICS, out);
-            out.extend_from_slice(&message.head);
-            let data = match message.shape {
-                Shape::Gauge => wire::begin(field::GAUGE, out),
-                Shape::Sum { monotonic } => {
-                    let data = wire::begin(field::SUM, out);
-                    wire::number(field::TEMPORALITY, CUMULATIVE, out);
-                    if monotonic {
-                        wire::number(field::MONOTONIC, 1, out);
-                    }
-                    data
-                }
-            };
+            requests.metric(message);
             for index in &message.families {
                 if let (Some((family, taken)), Some(Some(track))) = (families.get(*index), self.tracks.get_mut(*index))
                 {
-                    track.encode(family.points(), *taken, &mut self.past, out);
+                    track.encode(family.points(), *taken, &mut self.past, &mut requests);
                 }
             }
-            wire::end(data, out);
-            wire::end(metric, out);
         }
-        text(field::SCHEMA_URL, self.naming.schema_url(), out);
-        wire::end(scope, out);
-        text(field::SCHEMA_URL, SCHEMA_URL, out);
-        wire::end(all, out);
+        requests.end();
     }
 
     /// Finds to each family what is known of it, and which metric of the request it belongs to.

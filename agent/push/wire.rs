@@ -12,6 +12,12 @@ const FIXED32: u32 = 5;
 /// The bytes of a field of eight bytes, whose number is below 16.
 pub(super) const FIXED64_FIELD: usize = 9;
 
+/// The most bytes that the tag of a field below 16 and a length take, of a message of at most 256 MiB.
+pub(super) const HEAD: usize = 1 + LENGTH;
+
+/// The bytes of a field with a number below 128, whose own number is below 16.
+pub(super) const NUMBER_FIELD: usize = 2;
+
 /// A message that has begun: where its length goes.
 #[must_use]
 pub(super) struct Open(usize);

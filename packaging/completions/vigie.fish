@@ -44,7 +44,7 @@ complete -c vigie -n "__fish_vigie_using_subcommand check" -l connect -d 'Also t
 complete -c vigie -n "__fish_vigie_using_subcommand check" -s h -l help -d 'Print help'
 complete -c vigie -n "__fish_vigie_using_subcommand sample" -l format -d 'How it is written' -r -f -a "prometheus\t'Prometheus\' text format 0.0.4'
 openmetrics\t'`OpenMetrics` 1.0'
-otlp-json\t'An OTLP request, in OpenTelemetry\'s words, as one line of OTLP/JSON'"
+otlp-json\t'OTLP requests, in OpenTelemetry\'s words, each as one line of OTLP/JSON; nearly always one'"
 complete -c vigie -n "__fish_vigie_using_subcommand sample" -l config -d 'The configuration [default: /etc/vigie/config.toml where it exists, else built-in defaults]' -r -F
 complete -c vigie -n "__fish_vigie_using_subcommand sample" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s [repeatable]' -r
 complete -c vigie -n "__fish_vigie_using_subcommand sample" -s h -l help -d 'Print help (see more with \'--help\')'

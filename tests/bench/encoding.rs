@@ -1,13 +1,13 @@
-//! Costs of an OTLP request: CPU, allocations, bytes for each point.
+//! Costs of OTLP requests: CPU, allocations, bytes for each point.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use flate2::{Compress, Compression, FlushCompress, Status};
-use vigie::config;
+use vigie::config::{self, Compression};
 use vigie::metric::{Kind, Label, Metric, Otel, Unit};
-use vigie::push::encode::Encoder;
+use vigie::push::compress::Compressor;
+use vigie::push::encode::{Encoder, REQUEST_LIMIT};
 use vigie::push::naming::Naming;
 use vigie::push::resource::Resource;
 use vigie::push::start::Starts;
@@ -85,68 +85,89 @@ fn encoder(host: &Host) -> Encoder {
     Encoder::new(&resource, Naming::Semconv, Starts::of(&host.root, SystemTime::now()))
 }
 
-/// Packs as the page is packed: into memory that is kept.
-fn pack(deflate: &mut Compress, request: &[u8], out: &mut Vec<u8>) {
-    deflate.reset();
-    out.clear();
-    out.reserve(request.len());
-    let status = deflate.compress_vec(request, out, FlushCompress::Finish).expect("memory takes all");
-    assert_eq!(status, Status::StreamEnd);
+/// What a push costs, and what it comes to.
+#[derive(Default)]
+struct Push {
+    encode: Vec<Duration>,
+    both: Vec<Duration>,
+    allocations: u64,
+    points: u32,
+    requests: usize,
+    longest: usize,
+    plain: usize,
+    packed: usize,
+}
+
+impl Push {
+    /// Two pushes of fresh snapshots: one is only encoded, of the other every request becomes a record.
+    fn add(&mut self, encoder: &mut Encoder, compressor: &mut Compressor, mut snapshot: impl FnMut() -> Snapshot) {
+        let fresh = snapshot();
+        let mut cost = Duration::ZERO;
+        let allocations = allocation_counter::measure(|| {
+            cost = cpu(|| encoder.encode(&fresh, REQUEST_LIMIT, |_, _| {}));
+        });
+        self.encode.push(cost);
+        self.allocations = allocations.count_total;
+        let fresh = snapshot();
+        (self.points, self.requests, self.plain, self.packed) = (0, 0, 0, 0);
+        let both = cpu(|| {
+            encoder.encode(&fresh, REQUEST_LIMIT, |request, points| {
+                let record = compressor.record(request, points, fresh.taken);
+                self.points += points;
+                self.requests += 1;
+                self.longest = self.longest.max(request.len());
+                self.plain += request.len();
+                self.packed += record.body.len();
+            });
+        });
+        self.both.push(both);
+    }
+
+    fn of_a_point(&self, report: &mut Report, what: &str) {
+        let each = |bytes: usize| format!("{:.1} bytes", bytes as f64 / f64::from(self.points));
+        report.fact(&format!("{what}: a point"), &each(self.plain));
+        report.fact(&format!("{what}: a point on the wire, in gzip"), &each(self.packed));
+    }
 }
 
 pub(crate) fn encoding(report: &mut Report) {
-    report.title("CPU of an OTLP request of a fresh snapshot");
+    report.title("CPU of the OTLP requests of a fresh snapshot");
     let host = Host::this();
-    let (mut deflate, mut packed) = (Compress::new_gzip(Compression::fast(), 15), Vec::new());
-    for (points, limit) in [(2_000, 0.1), (20_000, 1.0)] {
-        let (mut synthetic, mut encoder, mut out) = (Synthetic::of(points), encoder(&host), Vec::new());
-        let (mut plain, mut gzip, mut allocations) = (Vec::<Duration>::new(), Vec::<Duration>::new(), 0);
-        encoder.encode(&synthetic.snapshot(), &mut out);
-        let mut bytes = 0;
+    let mut compressor = Compressor::new(Compression::Gzip);
+    for (points, encode_limit, limit) in [(2_000, 0.1, 0.4), (20_000, 1.0, 4.0)] {
+        let (mut synthetic, mut encoder, mut push) = (Synthetic::of(points), encoder(&host), Push::default());
+        encoder.encode(&synthetic.snapshot(), REQUEST_LIMIT, |_, _| {});
         for _ in 0..ROUNDS {
-            let snapshot = synthetic.snapshot();
-            out.clear();
-            plain.push(cpu(|| encoder.encode(&snapshot, &mut out)));
-            let before = *plain.last().expect("one was pushed");
-            gzip.push(before + cpu(|| pack(&mut deflate, &out, &mut packed)));
-            bytes = packed.len();
-            let snapshot = synthetic.snapshot();
-            out.clear();
-            allocations =
-                allocation_counter::measure(|| encoder.encode(&snapshot, &mut out)).count_total.max(allocations);
+            push.add(&mut encoder, &mut compressor, || synthetic.snapshot());
         }
-        report.at_most(&format!("{points} points"), quartile(&mut plain).as_secs_f64() * 1e3, limit, "ms");
-        report.fact(&format!("{points} points in gzip"), &milliseconds(quartile(&mut gzip)));
-        report.at_most(&format!("{points} points: allocations"), allocations as f64, 2.0, "");
-        of_a_point(report, &format!("{points} points"), out.len(), bytes, points);
+        let milliseconds = |rounds: &mut [Duration]| quartile(rounds).as_secs_f64() * 1e3;
+        report.at_most(&format!("{points} points"), milliseconds(&mut push.encode), encode_limit, "ms");
+        report.at_most(&format!("{points} points in gzip"), milliseconds(&mut push.both), limit, "ms");
+        report.at_most(&format!("{points} points: allocations"), push.allocations as f64, 2.0, "");
+        report.at_most(
+            &format!("{points} points: the longest request"),
+            push.longest as f64,
+            REQUEST_LIMIT as f64,
+            "B",
+        );
+        report.fact(&format!("{points} points: requests"), &push.requests.to_string());
+        push.of_a_point(report, &format!("{points} points"));
     }
     for (name, folder) in [("this host", "/".to_owned()), ("nvme-server", host_folder("nvme-server"))] {
         let mut host = Host::of(open(Path::new(&folder)));
-        let (mut encoder, mut out, mut cost, mut gzip) = (encoder(&host), Vec::new(), Vec::new(), Vec::new());
+        let (mut encoder, mut push) = (encoder(&host), Push::default());
         for _ in 0..ROUNDS {
             host.pass();
-            let snapshot = host.snapshot();
-            out.clear();
-            cost.push(cpu(|| encoder.encode(&snapshot, &mut out)));
-            gzip.push(cpu(|| pack(&mut deflate, &out, &mut packed)));
+            push.add(&mut encoder, &mut compressor, || host.snapshot());
         }
-        let pushed = |metric: &Metric| metric.otel.is_some();
-        let snapshot = host.snapshot();
-        let points =
-            snapshot.families().filter(|family| pushed(&family.metric)).map(|family| family.points().len()).sum();
-        let (cost, gzip) = (quartile(&mut cost), quartile(&mut gzip));
-        report.fact(&format!("{name}: {points} points"), &milliseconds(cost));
-        report.fact(&format!("{name}: in gzip, for each 2,000"), &milliseconds((cost + gzip) * 2_000 / points as u32));
-        of_a_point(report, name, out.len(), packed.len(), points);
+        report.fact(&format!("{name}: {} points", push.points), &milliseconds(quartile(&mut push.encode)));
+        let both = quartile(&mut push.both);
+        report.fact(&format!("{name}: in gzip"), &milliseconds(both));
+        report.fact(&format!("{name}: in gzip, for each 2,000"), &milliseconds(both * 2_000 / push.points));
+        push.of_a_point(report, name);
     }
 }
 
 fn host_folder(name: &str) -> String {
     format!("{}/tests/hosts/{name}", env!("CARGO_MANIFEST_DIR"))
-}
-
-fn of_a_point(report: &mut Report, what: &str, plain: usize, packed: usize, points: usize) {
-    let each = |bytes: usize| format!("{:.1} bytes", bytes as f64 / points as f64);
-    report.fact(&format!("{what}: a point"), &each(plain));
-    report.fact(&format!("{what}: a point after gzip"), &each(packed));
 }

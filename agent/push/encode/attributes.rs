@@ -6,22 +6,20 @@ use crate::metric::Label;
 use crate::push::resource::{AttributeValue, attribute};
 use crate::snapshot::Labels;
 
-/// Appends the attributes of a point: those that the metric always has, then its labels. A label without a value is
-/// none, as on the page.
+/// Appends the attributes of a point: its labels, and those that the metric always has. A label without a value is
+/// none, as on the page. Their order means nothing there: the last label is the one that nearly always differs from the
+/// point before, and stands first so that what follows is a longer match for a compressor.
 pub(super) fn encode(pushed: &Pushed, labels: &Labels, out: &mut Vec<u8>) {
+    for (name, value) in labels.pairs().iter().rev().filter(|(_, value)| !value.is_empty()) {
+        if pushed.metric.foreign {
+            attribute(field::ATTRIBUTES, name, AttributeValue::Text(value), out);
+        } else if let Some(label) = pushed.metric.labels.iter().find(|label| label.name == *name) {
+            declared(pushed, label, value, out);
+        }
+    }
     for (key, value) in pushed.metric.otel.map_or(&[][..], |otel| otel.fixed) {
         let (key, prefix, value) = pushed.naming.attribute(key, value);
         attribute(field::ATTRIBUTES, key, AttributeValue::Text(&format!("{prefix}{value}")), out);
-    }
-    for (name, value) in labels.pairs() {
-        if value.is_empty() {
-            continue;
-        }
-        if pushed.metric.foreign {
-            attribute(field::ATTRIBUTES, &name, AttributeValue::Text(&value), out);
-        } else if let Some(label) = pushed.metric.labels.iter().find(|label| label.name == name) {
-            declared(pushed, label, &value, out);
-        }
     }
 }
 

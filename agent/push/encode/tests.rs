@@ -4,11 +4,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
-use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, Metric as Sent, NumberDataPoint};
+use opentelemetry_proto::tonic::metrics::v1::{
+    AggregationTemporality, Metric as Sent, NumberDataPoint, ResourceMetrics,
+};
 use prost::Message as _;
 
 use super::*;
 use crate::metric::{Label, Since};
+use crate::push::naming::SCHEMA_URL;
 use crate::snapshot::{Labels, Reading};
 
 static READS: Metric = Metric::counter("reads_total", Unit::Of("{read}"), "Reads.")
@@ -49,13 +52,23 @@ fn reading(taken: u64, write: impl FnOnce(&mut Reading)) -> Arc<Reading> {
     Arc::new(reading)
 }
 
+fn snapshot(readings: &[Arc<Reading>]) -> Snapshot {
+    Snapshot { readings: readings.to_vec(), at: Instant::now(), taken: at(0) }
+}
+
+fn decoded(request: &[u8]) -> ResourceMetrics {
+    let mut request = ExportMetricsServiceRequest::decode(request).unwrap();
+    assert_eq!((request.resource_metrics.len(), request.resource_metrics[0].scope_metrics.len()), (1, 1));
+    request.resource_metrics.remove(0)
+}
+
 fn sent(encoder: &mut Encoder, readings: &[Arc<Reading>]) -> Vec<Sent> {
-    let mut out = Vec::new();
-    encoder.encode(&Snapshot { readings: readings.to_vec(), at: Instant::now(), taken: at(0) }, &mut out);
-    let request = ExportMetricsServiceRequest::decode(&*out).unwrap();
-    let [resource] = &request.resource_metrics[..] else { panic!("{request:?}") };
-    let [scope] = &resource.scope_metrics[..] else { panic!("{resource:?}") };
-    scope.metrics.clone()
+    let mut metrics = Vec::new();
+    encoder.encode(&snapshot(readings), REQUEST_LIMIT, |request, _| {
+        assert!(metrics.is_empty(), "a second request");
+        metrics = decoded(request).scope_metrics.remove(0).metrics;
+    });
+    metrics
 }
 
 fn points(metric: &Sent) -> &[NumberDataPoint] {
@@ -111,13 +124,13 @@ fn metrics_that_share_a_name_are_one_across_sources() {
     assert!(matches!(io.data.as_ref().unwrap(), Data::Sum(sum) if sum.is_monotonic));
     let told: Vec<_> = points(io).iter().map(|point| (attributes(point), point.time_unix_nano)).collect();
     let expected = [
-        ("disk.io.direction=read,system.device=a".to_owned(), 1000),
-        ("disk.io.direction=write,system.device=b".to_owned(), 2000),
+        ("system.device=a,disk.io.direction=read".to_owned(), 1000),
+        ("system.device=b,disk.io.direction=write".to_owned(), 2000),
     ];
     assert_eq!(told, expected);
     assert_eq!(
         (&*metrics[1].description, attributes(&points(&metrics[1])[0])),
-        ("CPU.", "cpu.logical_number=3i,cpu.mode=interrupt".to_owned())
+        ("CPU.", "cpu.mode=interrupt,cpu.logical_number=3i".to_owned())
     );
 }
 
@@ -181,8 +194,11 @@ fn several_sources_may_have_one_metric() {
 }
 
 #[test]
-fn a_clock_set_back_gives_no_start_after_its_point() {
-    assert_eq!(starts(&mut encoder(), 50, &[(&device("a"), 5)]), [50]);
+fn a_clock_set_back_takes_the_start_back_once() {
+    let (mut encoder, a) = (encoder(), device("a"));
+    assert_eq!(starts(&mut encoder, 50, &[(&a, 5)]), [50]);
+    assert_eq!(starts(&mut encoder, 60, &[(&a, 6)]), [50]);
+    assert_eq!(starts(&mut encoder, 2000, &[(&a, 7)]), [50]);
 }
 
 #[test]
@@ -191,13 +207,11 @@ fn what_other_programs_say_keeps_its_words() {
         Arc::new(Metric { foreign: true, since: Since::Unknown, ..Metric::new(kind, name, Unit::One, "Jobs.") })
     };
     let (jobs, state) = (foreign(Kind::Counter, "jobs_total"), foreign(Kind::Gauge, "state"));
-    let histogram = foreign(Kind::Histogram, "wait_seconds");
     let mut encoder = encoder();
     let mut push = |taken, labels: &Labels, value: i64| {
         let reading = reading(taken, |reading| {
             reading.put_born(&jobs, labels, value);
             reading.put_born(&state, &Labels::none(), f64::NAN);
-            reading.put_born(&histogram, &Labels::part("_count", &[]), 1_i64);
         });
         sent(&mut encoder, &[reading])
     };
@@ -234,7 +248,7 @@ fn the_collectors_names_merge_what_it_has_as_one() {
             format!("{} {}", metric.name, points(metric).iter().map(attributes).collect::<Vec<_>>().join(" "))
         })
         .collect();
-    assert_eq!(told, ["system.memory.usage state=buffered state=slab_reclaimable", "cpu cpu=cpu3,state=wait"]);
+    assert_eq!(told, ["system.memory.usage state=buffered state=slab_reclaimable", "cpu state=wait,cpu=cpu3"]);
 }
 
 #[test]
@@ -248,20 +262,65 @@ fn a_steady_push_allocates_nothing_for_a_point() {
                 })
             })
             .collect();
-        let (mut encoder, mut out) = (encoder(), Vec::new());
+        let (mut encoder, mut requests) = (encoder(), Vec::with_capacity(4));
         for (pass, reading) in readings.into_iter().enumerate() {
-            let snapshot = Snapshot { readings: vec![reading], at: Instant::now(), taken: at(0) };
-            out.clear();
-            let allocations = allocation_counter::measure(|| encoder.encode(&snapshot, &mut out)).count_total;
+            let (snapshot, mut total) = (snapshot(&[reading]), (0, 0));
+            let allocations = allocation_counter::measure(|| {
+                encoder.encode(&snapshot, REQUEST_LIMIT, |request, points| {
+                    total = (total.0 + 1, total.1 + points);
+                    if pass == 0 {
+                        requests.push(request.to_vec());
+                    }
+                });
+            });
+            let allocations = allocations.count_total;
             assert!(pass == 0 || allocations <= 2, "{allocations} allocations in pass {pass} of {count} points");
+            assert_eq!(total, (requests.len(), count as u32));
         }
-        let request = ExportMetricsServiceRequest::decode(&*out).unwrap();
-        let metric = &request.resource_metrics[0].scope_metrics[0].metrics[0];
-        assert_eq!(points(metric).len(), count);
-        assert_eq!(
-            attributes(&points(metric)[count - 1]),
-            format!("disk.io.direction=read,system.device=sd{}", count - 1)
-        );
+        let metric = &decoded(requests.last().unwrap()).scope_metrics[0].metrics[0];
+        let last = format!("system.device=sd{},disk.io.direction=read", count - 1);
+        assert_eq!(attributes(points(metric).last().unwrap()), last);
+    }
+}
+
+#[test]
+fn requests_are_complete_and_within_the_limit() {
+    let disk = reading(1000, |reading| {
+        for index in 0..100_i64 {
+            reading.put_with(&READS, &device(&format!("sd{index}")), index);
+            reading.put_with(&WRITES, &device(&format!("sd{index}")), index);
+        }
+        reading.put(&LOAD, 0.5);
+    });
+    let (snapshot, mut encoder) = (snapshot(&[disk]), encoder());
+    let mut pushed = |limit: usize| -> (Vec<usize>, Vec<String>) {
+        let (mut lengths, mut all) = (Vec::new(), Vec::new());
+        encoder.encode(&snapshot, limit, |request, count| {
+            let resource = decoded(request);
+            let scope = &resource.scope_metrics[0];
+            assert_eq!((&*resource.schema_url, &*scope.schema_url), (SCHEMA_URL, SCHEMA_URL));
+            assert_eq!(scope.scope.as_ref().unwrap().name, "vigie");
+            let sent: usize = scope.metrics.iter().map(|metric| points(metric).len()).sum();
+            assert!(sent == count as usize && scope.metrics.iter().all(|metric| !points(metric).is_empty()));
+            for metric in &scope.metrics {
+                let of = |point| format!("{} {} {}: {point:?}", metric.name, metric.unit, metric.description);
+                all.extend(points(metric).iter().map(of));
+            }
+            lengths.push(request.len());
+        });
+        (lengths, all)
+    };
+    let (whole, all) = pushed(REQUEST_LIMIT);
+    assert_eq!((whole.len(), all.len()), (1, 201));
+    for limit in [0, 1, 299, 300, 301, 302, 303, 1000, 4096, whole[0] - 1, whole[0], whole[0] + 20] {
+        let (lengths, split) = pushed(limit);
+        assert!(split == all, "{limit}");
+        if limit < 200 {
+            assert_eq!(lengths.len(), all.len(), "one point each");
+        } else {
+            assert!(lengths.iter().all(|length| *length <= limit), "{limit}: {lengths:?}");
+            assert!(lengths.len() <= 2 * whole[0] / (limit - 190) + 2, "{limit}: {} requests", lengths.len());
+        }
     }
 }
 
