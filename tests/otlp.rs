@@ -21,7 +21,8 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
-use opentelemetry_proto::tonic::metrics::v1::{Metric as Sent, NumberDataPoint};
+use opentelemetry_proto::tonic::metrics::v1::summary_data_point::ValueAtQuantile;
+use opentelemetry_proto::tonic::metrics::v1::{HistogramDataPoint, Metric as Sent, NumberDataPoint, SummaryDataPoint};
 use prost::Message;
 use serde_json::{Value as Json, json};
 use vigie::config::Config;
@@ -31,7 +32,7 @@ use vigie::push::json::render;
 use vigie::push::naming::Naming;
 use vigie::push::resource::Resource;
 use vigie::push::start::Starts;
-use vigie::snapshot::{Snapshot, Value};
+use vigie::snapshot::{Point, Snapshot, Value};
 use vigie::supervisor::Handle;
 
 /// What a request says of this run rather than of the host: the values are masked.
@@ -124,7 +125,8 @@ fn expected(sampled: &Sampled) -> BTreeMap<String, Shape> {
                 (Kind::Counter, _) => "counter",
                 (Kind::Gauge, true) => "up and down",
                 (Kind::Gauge, false) => "gauge",
-                _ => continue,
+                (Kind::Histogram, _) => "histogram",
+                (Kind::Summary, _) => "summary",
             };
             let (name, unit) = match metric.otel {
                 Some(otel) => (otel.name.to_owned(), otel.unit.unwrap_or(metric.unit).ucum()),
@@ -142,6 +144,11 @@ fn expected(sampled: &Sampled) -> BTreeMap<String, Shape> {
             };
             let shape = all.entry(name).or_insert_with(|| (unit.to_owned(), kind, Vec::new()));
             assert_eq!((&*shape.0, shape.1), (unit, kind), "{}", metric.name);
+            if matches!(metric.kind, Kind::Histogram | Kind::Summary) {
+                let distributions = expected_distributions(metric, family.points());
+                shape.2.extend(distributions.into_iter().map(|(attributes, value)| (attributes, start, time, value)));
+                continue;
+            }
             for point in family.points() {
                 let value = match point.value {
                     Value::Int(int) => format!("{int}i"),
@@ -152,6 +159,40 @@ fn expected(sampled: &Sampled) -> BTreeMap<String, Shape> {
         }
     }
     all
+}
+
+/// Of each histogram or summary its attributes, and count, sum, and counts by bound or values by quantile.
+fn expected_distributions(metric: &Metric, points: &[Point]) -> Vec<(BTreeMap<String, String>, String)> {
+    let mut all: Vec<(BTreeMap<String, String>, String, f64, f64)> = Vec::new();
+    for point in points {
+        let (bounds, pairs): (Vec<_>, Vec<_>) =
+            point.labels.pairs().into_iter().partition(|(name, _)| name == "le" || name == "quantile");
+        let (attributes, value) = (expected_attributes(metric, &pairs), number(point.value));
+        if all.last().is_none_or(|last| last.0 != attributes) {
+            all.push((attributes, String::new(), 0.0, 0.0));
+        }
+        let (_, told, below, sum) = all.last_mut().unwrap();
+        match (point.labels.suffix(), bounds.first()) {
+            ("_sum", _) => *sum = value,
+            ("_bucket", Some((_, bound))) => {
+                let _ = write!(told, " {:?}:{}", bound.parse::<f64>().unwrap(), value - *below);
+                *below = value;
+            }
+            ("_count", _) => *below = value,
+            (_, Some((_, quantile))) if !value.is_nan() => {
+                let _ = write!(told, " {:?}:{value}", quantile.parse::<f64>().unwrap());
+            }
+            _ => {}
+        }
+    }
+    all.into_iter().map(|(attributes, told, count, sum)| (attributes, format!("{count} {sum:?}{told}"))).collect()
+}
+
+fn number(value: Value) -> f64 {
+    match value {
+        Value::Int(int) => int as f64,
+        Value::Float(float) => float,
+    }
 }
 
 fn expected_attributes(metric: &Metric, pairs: &[(String, String)]) -> BTreeMap<String, String> {
@@ -194,7 +235,12 @@ fn sent(metric: &Sent) -> (&'static str, Vec<Told>) {
             cumulative(sum.aggregation_temporality);
             (if sum.is_monotonic { "counter" } else { "up and down" }, sum.data_points.iter().map(told).collect())
         }
-        other => panic!("{other:?}"),
+        Data::Histogram(histogram) => {
+            cumulative(histogram.aggregation_temporality);
+            ("histogram", histogram.data_points.iter().map(told_histogram).collect())
+        }
+        Data::Summary(summary) => ("summary", summary.data_points.iter().map(told_summary).collect()),
+        other @ Data::ExponentialHistogram(_) => panic!("{other:?}"),
     }
 }
 
@@ -204,6 +250,21 @@ fn told(point: &NumberDataPoint) -> Told {
         Number::AsDouble(float) => format!("{float:?}"),
     };
     (told_attributes(&point.attributes), point.start_time_unix_nano, point.time_unix_nano, number)
+}
+
+fn told_histogram(point: &HistogramDataPoint) -> Told {
+    assert_eq!(point.bucket_counts.len(), point.explicit_bounds.len() + 1);
+    let bounds = point.explicit_bounds.iter().chain([&f64::INFINITY]);
+    let buckets: String =
+        bounds.zip(&point.bucket_counts).map(|(bound, count)| format!(" {bound:?}:{count}")).collect();
+    let value = format!("{} {:?}{buckets}", point.count, point.sum.unwrap_or_default());
+    (told_attributes(&point.attributes), point.start_time_unix_nano, point.time_unix_nano, value)
+}
+
+fn told_summary(point: &SummaryDataPoint) -> Told {
+    let quantiles = point.quantile_values.iter().map(|value| format!(" {:?}:{}", value.quantile, value.value));
+    let value = format!("{} {:?}{}", point.count, point.sum, quantiles.collect::<String>());
+    (told_attributes(&point.attributes), point.start_time_unix_nano, point.time_unix_nano, value)
 }
 
 fn told_attributes(attributes: &[KeyValue]) -> BTreeMap<String, String> {
@@ -328,6 +389,26 @@ fn as_json(request: &ExportMetricsServiceRequest) -> Json {
         }
         told
     };
+    let histogram = |of: &HistogramDataPoint| {
+        let mut told = point(&of.attributes, of.start_time_unix_nano, of.time_unix_nano);
+        told["count"] = of.count.to_string().into();
+        told["bucketCounts"] = of.bucket_counts.iter().map(u64::to_string).collect::<Vec<_>>().into();
+        if let Some(sum) = of.sum {
+            told["sum"] = sum.into();
+        }
+        if !of.explicit_bounds.is_empty() {
+            told["explicitBounds"] = of.explicit_bounds.clone().into();
+        }
+        told
+    };
+    let summary = |of: &SummaryDataPoint| {
+        let mut told = point(&of.attributes, of.start_time_unix_nano, of.time_unix_nano);
+        let quantile = |value: &ValueAtQuantile| json!({ "quantile": value.quantile, "value": value.value });
+        told["count"] = of.count.to_string().into();
+        told["sum"] = of.sum.into();
+        told["quantileValues"] = of.quantile_values.iter().map(quantile).collect::<Vec<_>>().into();
+        told
+    };
     let metric = |metric: &Sent| {
         let mut told = json!({ "name": metric.name });
         for (key, text) in [("description", &metric.description), ("unit", &metric.unit)] {
@@ -338,10 +419,12 @@ fn as_json(request: &ExportMetricsServiceRequest) -> Json {
         let (kind, points): (&str, Vec<Json>) = match metric.data.as_ref().unwrap() {
             Data::Gauge(gauge) => ("gauge", gauge.data_points.iter().map(number).collect()),
             Data::Sum(sum) => ("sum", sum.data_points.iter().map(number).collect()),
-            other => panic!("{other:?}"),
+            Data::Histogram(data) => ("histogram", data.data_points.iter().map(histogram).collect()),
+            Data::Summary(data) => ("summary", data.data_points.iter().map(summary).collect()),
+            other @ Data::ExponentialHistogram(_) => panic!("{other:?}"),
         };
         told[kind] = json!({ "dataPoints": points });
-        if kind == "sum" {
+        if matches!(kind, "sum" | "histogram") {
             told[kind]["aggregationTemporality"] = 2.into();
         }
         if sent(metric).0 == "counter" {
@@ -403,7 +486,7 @@ fn lines(mut request: Json) -> String {
     let _ = writeln!(out, "]}},\"scopeMetrics\":[{{\"scope\":{},\"metrics\":[", scope["scope"]);
     rows(&mut out, scope["metrics"].as_array_mut().unwrap(), |metric| {
         let mask = OF_THE_RUN.iter().any(|name| metric["name"] == *name);
-        let kind = ["gauge", "sum"].into_iter().find(|kind| !metric[*kind].is_null()).unwrap();
+        let kind = ["gauge", "sum", "histogram", "summary"].into_iter().find(|kind| !metric[*kind].is_null()).unwrap();
         let mut data = metric.as_object_mut().unwrap().remove(kind).unwrap();
         let mut points = data.as_object_mut().unwrap().remove("dataPoints").unwrap();
         let open = |object: &Json| match object.to_string().strip_suffix('}') {

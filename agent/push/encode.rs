@@ -15,9 +15,11 @@ use request::{Requests, Shell};
 use track::{Pushed, Track};
 
 mod attributes;
+mod distributions;
 mod numbers;
 mod past;
 mod request;
+mod samples;
 mod track;
 
 pub(crate) use request::SCOPE;
@@ -69,6 +71,12 @@ impl Message {
                 }
                 data
             }
+            Shape::Histogram => {
+                let data = wire::begin(field::HISTOGRAM, out);
+                wire::number(field::TEMPORALITY, CUMULATIVE, out);
+                data
+            }
+            Shape::Summary => wire::begin(field::SUMMARY, out),
         };
         [metric, data]
     }
@@ -84,23 +92,39 @@ impl Message {
 enum Shape {
     Gauge,
     Sum { monotonic: bool },
+    Histogram,
+    Summary,
 }
 
 impl Shape {
-    /// Nothing for histograms and summaries: other programs' are shown on the page only.
-    fn of(metric: &Metric) -> Option<Shape> {
+    fn of(metric: &Metric) -> Shape {
         let up_down = metric.otel.is_some_and(|otel| otel.up_down);
         match metric.kind {
-            Kind::Counter => Some(Shape::Sum { monotonic: true }),
-            Kind::Gauge if up_down => Some(Shape::Sum { monotonic: false }),
-            Kind::Gauge => Some(Shape::Gauge),
-            Kind::Histogram | Kind::Summary => None,
+            Kind::Counter => Shape::Sum { monotonic: true },
+            Kind::Gauge if up_down => Shape::Sum { monotonic: false },
+            Kind::Gauge => Shape::Gauge,
+            Kind::Histogram => Shape::Histogram,
+            Kind::Summary => Shape::Summary,
         }
     }
 
     /// Whether it only grows from its start on.
     fn counts(self) -> bool {
-        self == Shape::Sum { monotonic: true }
+        !matches!(self, Shape::Gauge | Shape::Sum { monotonic: false })
+    }
+
+    /// The label of the page that tells the samples of a distribution apart, and is no attribute.
+    fn bound(self) -> Option<&'static str> {
+        match self {
+            Shape::Histogram => Some("le"),
+            Shape::Summary => Some("quantile"),
+            Shape::Gauge | Shape::Sum { .. } => None,
+        }
+    }
+
+    /// The number of the field that a point has its attributes in.
+    fn attributes(self) -> u32 {
+        if self == Shape::Histogram { field::HISTOGRAM_ATTRIBUTES } else { field::ATTRIBUTES }
     }
 }
 
@@ -118,17 +142,31 @@ mod field {
     pub(super) const UNIT: u32 = 3;
     pub(super) const GAUGE: u32 = 5;
     pub(super) const SUM: u32 = 7;
+    pub(super) const HISTOGRAM: u32 = 9;
+    pub(super) const SUMMARY: u32 = 11;
+    /// Of Sum and of Histogram.
     pub(super) const TEMPORALITY: u32 = 2;
     pub(super) const MONOTONIC: u32 = 3;
     pub(super) const SCOPE_NAME: u32 = 1;
     pub(super) const SCOPE_VERSION: u32 = 2;
-    /// Of Gauge and of Sum.
+    /// Of Gauge, Sum, Histogram and Summary.
     pub(super) const DATA_POINTS: u32 = 1;
+    /// Of every point, as the next.
     pub(super) const START_TIME: u32 = 2;
     pub(super) const TIME: u32 = 3;
     pub(super) const AS_DOUBLE: u32 = 4;
     pub(super) const AS_INT: u32 = 6;
+    /// Of every point but a histogram's.
     pub(super) const ATTRIBUTES: u32 = 7;
+    pub(super) const HISTOGRAM_ATTRIBUTES: u32 = 9;
+    /// Of the points of a Histogram and of a Summary, as the next.
+    pub(super) const COUNT: u32 = 4;
+    pub(super) const SUM_OF: u32 = 5;
+    pub(super) const BUCKET_COUNTS: u32 = 6;
+    pub(super) const EXPLICIT_BOUNDS: u32 = 7;
+    pub(super) const QUANTILE_VALUES: u32 = 6;
+    pub(super) const QUANTILE: u32 = 1;
+    pub(super) const QUANTILE_VALUE: u32 = 2;
 }
 
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
@@ -218,7 +256,6 @@ impl Encoder {
 
     /// How a metric is pushed; nothing where it is not.
     fn pushed(&self, metric: &MetricRef) -> Option<Pushed> {
-        let shape = Shape::of(metric)?;
         let (name, unit) = match metric.otel {
             Some(otel) => {
                 let (name, unit) = self.naming.metric(otel.name, otel.unit.unwrap_or(metric.unit).ucum());
@@ -228,7 +265,7 @@ impl Encoder {
             None => return None,
         };
         let start = self.starts.since(metric.since);
-        Some(Pushed { metric: metric.clone(), name, unit, shape, naming: self.naming, start })
+        Some(Pushed { metric: metric.clone(), name, unit, shape: Shape::of(metric), naming: self.naming, start })
     }
 }
 

@@ -30,6 +30,8 @@ enum Content {
     SFixed64,
     Double,
     Message(Message),
+    /// Numbers of eight bytes each, one after the other.
+    Packed(fn(u64, &mut Vec<u8>)),
 }
 
 const fn one(number: u64, name: &'static str, content: Content) -> Field {
@@ -57,6 +59,8 @@ static METRIC: Message = &[
     one(3, "unit", Content::Text),
     one(5, "gauge", Content::Message(GAUGE)),
     one(7, "sum", Content::Message(SUM)),
+    one(9, "histogram", Content::Message(HISTOGRAM)),
+    one(11, "summary", Content::Message(SUMMARY)),
 ];
 static GAUGE: Message = &[many(1, "dataPoints", POINT)];
 static SUM: Message = &[
@@ -71,6 +75,26 @@ static POINT: Message = &[
     one(4, "asDouble", Content::Double),
     one(6, "asInt", Content::SFixed64),
 ];
+static HISTOGRAM: Message = &[one(2, "aggregationTemporality", Content::Enum), many(1, "dataPoints", HISTOGRAM_POINT)];
+static HISTOGRAM_POINT: Message = &[
+    many(9, "attributes", KEY_VALUE),
+    one(2, "startTimeUnixNano", Content::Fixed64),
+    one(3, "timeUnixNano", Content::Fixed64),
+    one(4, "count", Content::Fixed64),
+    one(5, "sum", Content::Double),
+    one(6, "bucketCounts", Content::Packed(fixed64)),
+    one(7, "explicitBounds", Content::Packed(double)),
+];
+static SUMMARY: Message = &[many(1, "dataPoints", SUMMARY_POINT)];
+static SUMMARY_POINT: Message = &[
+    many(7, "attributes", KEY_VALUE),
+    one(2, "startTimeUnixNano", Content::Fixed64),
+    one(3, "timeUnixNano", Content::Fixed64),
+    one(4, "count", Content::Fixed64),
+    one(5, "sum", Content::Double),
+    many(6, "quantileValues", QUANTILE),
+];
+static QUANTILE: Message = &[one(1, "quantile", Content::Double), one(2, "value", Content::Double)];
 static KEY_VALUE: Message = &[one(1, "key", Content::Text), one(2, "value", Content::Message(ANY_VALUE))];
 static ANY_VALUE: Message = &[one(1, "stringValue", Content::Text), one(3, "intValue", Content::Int64)];
 
@@ -129,15 +153,33 @@ fn content(content: &Content, raw: Raw, out: &mut Vec<u8>) -> Result<(), Malform
         (Content::Int64, Raw::Varint(value)) | (Content::SFixed64, Raw::Fixed64(value)) => {
             string(itoa::Buffer::new().format(value.cast_signed()), out);
         }
-        (Content::Fixed64, Raw::Fixed64(value)) => string(itoa::Buffer::new().format(value), out),
-        (Content::Double, Raw::Fixed64(value)) => double(f64::from_bits(value), out),
+        (Content::Fixed64, Raw::Fixed64(value)) => fixed64(value, out),
+        (Content::Double, Raw::Fixed64(value)) => double(value, out),
+        (Content::Packed(write), Raw::Bytes(bytes)) => {
+            let (values, rest) = bytes.as_chunks();
+            if !rest.is_empty() {
+                return Err(Malformed);
+            }
+            out.push(b'[');
+            let mut first = true;
+            for value in values {
+                separate(&mut first, out);
+                write(u64::from_le_bytes(*value), out);
+            }
+            out.push(b']');
+        }
         _ => return Err(Malformed),
     }
     Ok(())
 }
 
+fn fixed64(value: u64, out: &mut Vec<u8>) {
+    string(itoa::Buffer::new().format(value), out);
+}
+
 /// JSON knows no numbers that are not finite: protobuf's mapping has words for them.
-fn double(value: f64, out: &mut Vec<u8>) {
+fn double(bits: u64, out: &mut Vec<u8>) {
+    let value = f64::from_bits(bits);
     if value.is_finite() {
         out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
     } else if value.is_nan() {
@@ -155,7 +197,7 @@ fn string(text: &str, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::push::wire::{begin, bytes, end, fixed64, number};
+    use crate::push::wire::{begin, bytes, end, fixed64, number, packed};
 
     fn json(request: &[u8]) -> Result<String, Malformed> {
         let mut out = Vec::new();
@@ -196,6 +238,16 @@ mod tests {
             fixed64(4, value.to_bits(), &mut fields);
             assert_eq!(told(&fields), format!(r#"{{"asDouble":{expected}}}"#));
         }
+    }
+
+    #[test]
+    fn packed_numbers_are_a_list() {
+        let (mut fields, mut out) = (Vec::new(), Vec::new());
+        packed(6, 2, [1, 2].into_iter(), &mut fields);
+        packed(7, 1, [0.5_f64.to_bits()].into_iter(), &mut fields);
+        message(HISTOGRAM_POINT, &fields, &mut out).unwrap();
+        assert_eq!(out, br#"{"bucketCounts":["1","2"],"explicitBounds":[0.5]}"#);
+        assert_eq!(message(HISTOGRAM_POINT, &[0x32, 1, 0], &mut out), Err(Malformed));
     }
 
     #[test]

@@ -53,6 +53,25 @@ pub(super) fn head(field: u32, length: usize, out: &mut Vec<u8>) {
     varint(length as u64, out);
 }
 
+/// The bytes of a field of `length` bytes whose number is below 16, with its head.
+pub(super) fn field_length(length: usize) -> usize {
+    let bits = usize::BITS - (length | 1).leading_zeros();
+    1 + bits.div_ceil(7) as usize + length
+}
+
+/// The bytes of a packed field of so many numbers of eight bytes each.
+pub(super) fn packed_length(count: usize) -> usize {
+    if count == 0 { 0 } else { field_length(8 * count) }
+}
+
+/// Numbers of eight bytes each, of which there are `count`. None is no field.
+pub(super) fn packed(field: u32, count: usize, values: impl Iterator<Item = u64>, out: &mut Vec<u8>) {
+    if count > 0 {
+        head(field, 8 * count, out);
+        values.take(count).for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
+    }
+}
+
 /// Text, or a message that is encoded already. An empty text is the same as none.
 pub(super) fn bytes(field: u32, value: &[u8], out: &mut Vec<u8>) {
     head(field, value.len(), out);
@@ -175,6 +194,18 @@ mod tests {
         out.resize(out.len() + 3_000_000, 7);
         end(open, &mut out);
         assert!(matches!(Fields(&out).next(), Some(Ok((1, Raw::Bytes(inner)))) if inner.len() == 3_000_000));
+    }
+
+    #[test]
+    fn a_length_is_what_is_written() {
+        for count in [0, 1, 15, 16, 17, 2047, 2048, 300_000] {
+            let mut out = Vec::new();
+            packed(6, count, 0.., &mut out);
+            assert_eq!(out.len(), packed_length(count), "{count}");
+            out.clear();
+            bytes(15, &vec![0; count], &mut out);
+            assert_eq!(out.len(), field_length(count), "{count}");
+        }
     }
 
     #[test]

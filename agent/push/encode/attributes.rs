@@ -1,6 +1,5 @@
 //! The attributes of a series, from the labels that it was born with.
 
-use super::field;
 use super::track::Pushed;
 use crate::metric::Label;
 use crate::push::resource::{AttributeValue, attribute};
@@ -11,15 +10,18 @@ use crate::snapshot::Labels;
 /// point before, and stands first so that what follows is a longer match for a compressor.
 pub(super) fn encode(pushed: &Pushed, labels: &Labels, out: &mut Vec<u8>) {
     for (name, value) in labels.pairs().iter().rev().filter(|(_, value)| !value.is_empty()) {
+        if pushed.shape.bound() == Some(name) {
+            continue;
+        }
         if pushed.metric.foreign {
-            attribute(field::ATTRIBUTES, name, AttributeValue::Text(value), out);
+            attribute(pushed.shape.attributes(), name, AttributeValue::Text(value), out);
         } else if let Some(label) = pushed.metric.labels.iter().find(|label| label.name == *name) {
             declared(pushed, label, value, out);
         }
     }
     for (key, value) in pushed.metric.otel.map_or(&[][..], |otel| otel.fixed) {
         let (key, prefix, value) = pushed.naming.attribute(key, value);
-        attribute(field::ATTRIBUTES, key, AttributeValue::Text(&format!("{prefix}{value}")), out);
+        attribute(pushed.shape.attributes(), key, AttributeValue::Text(&format!("{prefix}{value}")), out);
     }
 }
 
@@ -33,5 +35,5 @@ fn declared(pushed: &Pushed, label: &Label, value: &str, out: &mut Vec<u8>) {
         Ok(int) if label.otel_int && prefix.is_empty() => AttributeValue::Int(int),
         _ => AttributeValue::Text(&format!("{prefix}{value}")),
     };
-    attribute(field::ATTRIBUTES, key, value, out);
+    attribute(pushed.shape.attributes(), key, value, out);
 }

@@ -44,7 +44,8 @@ impl History {
     }
 }
 
-fn float(value: Value) -> f64 {
+/// A value as a double.
+pub(super) fn float(value: Value) -> f64 {
     match value {
         Value::Int(value) => value as f64,
         Value::Float(value) => value,

@@ -1,6 +1,7 @@
 //! The series of one family, from push to push.
 
 use super::Shape;
+use super::distributions::Distributions;
 use super::numbers::Numbers;
 use super::past::Past;
 use super::request::Requests;
@@ -22,12 +23,21 @@ pub(super) struct Pushed {
 /// What is known of the series of one family.
 pub(super) struct Track {
     pushed: Pushed,
-    series: Numbers,
+    series: Series,
+}
+
+enum Series {
+    Numbers(Numbers),
+    Distributions(Distributions),
 }
 
 impl Track {
     pub(super) fn new(pushed: Pushed) -> Track {
-        Track { pushed, series: Numbers::default() }
+        let series = match pushed.shape {
+            Shape::Gauge | Shape::Sum { .. } => Series::Numbers(Numbers::default()),
+            Shape::Histogram | Shape::Summary => Series::Distributions(Distributions::default()),
+        };
+        Track { pushed, series }
     }
 
     pub(super) fn pushed(&self) -> &Pushed {
@@ -40,16 +50,26 @@ impl Track {
 
     /// Whether it has the first series of `family` at its beginning.
     pub(super) fn begins_like(&self, family: &Family) -> bool {
-        self.series.first().zip(family.points().first()).is_some_and(|(labels, point)| labels.same(&point.labels))
+        let first = match &self.series {
+            Series::Numbers(numbers) => numbers.first(),
+            Series::Distributions(distributions) => distributions.first(),
+        };
+        first.zip(family.points().first()).is_some_and(|(labels, point)| labels.same(&point.labels))
     }
 
     /// Writes the points, all taken at one moment.
     pub(super) fn encode(&mut self, points: &[Point], taken: u64, past: &mut Past, requests: &mut Requests) {
-        self.series.encode(&self.pushed, points, taken, past, requests);
+        match &mut self.series {
+            Series::Numbers(numbers) => numbers.encode(&self.pushed, points, taken, past, requests),
+            Series::Distributions(distributions) => distributions.encode(&self.pushed, points, taken, past, requests),
+        }
     }
 
     /// Leaves to the past what may come back.
     pub(super) fn end(self, past: &mut Past) {
-        self.series.end(&self.pushed, past);
+        match self.series {
+            Series::Numbers(numbers) => numbers.end(&self.pushed, past),
+            Series::Distributions(distributions) => distributions.end(&self.pushed, past),
+        }
     }
 }
