@@ -1,15 +1,19 @@
 //! From when on things have counted: the start times of sums.
 
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::metric::Since;
 use crate::samplers::agent;
 use crate::samplers::root::{Buffer, Root};
 
+mod boot;
+
 /// The moments from which on counters count, in nanoseconds since 1970.
 ///
 /// Taken once and kept: boot is the wall clock minus the time since boot, which moves whenever the clock is set, and a
-/// start that moves looks like a reset of every counter.
+/// start that moves looks like a reset of every counter. Where the clock was wrong at boot and is set while the agent
+/// runs, points jump with it and starts stay: a start long before its point is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Starts {
     /// The host's boot, where that is known.
@@ -36,6 +40,14 @@ impl Starts {
         Starts { boot: boot.map(nanoseconds), process: process.map(nanoseconds), agent: nanoseconds(agent) }
     }
 
+    /// The same, with the boot that an agent before this one found, which is kept in the folder `state`: another
+    /// would look like a reset of every counter of the host.
+    pub fn kept(root: &Root, agent: SystemTime, state: &Path) -> Starts {
+        let mut starts = Starts::of(root, agent);
+        starts.boot = starts.boot.map(|boot| boot::kept(root, boot, state));
+        starts
+    }
+
     /// The start of what counts since then, where it is known.
     pub fn since(&self, since: Since) -> Option<u64> {
         match since {
@@ -55,8 +67,6 @@ pub(super) fn nanoseconds(moment: SystemTime) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::samplers::host::Host;
     use crate::samplers::trial::CAPTURE;
