@@ -240,6 +240,34 @@ fn host_and_process_metrics_keep_to_the_semantic_conventions() {
     none("against the semantic conventions", found);
 }
 
+/// The rules of `docs/general/naming.md` of the conventions, as far as a test can tell.
+#[test]
+fn names_of_our_own_keep_to_the_rules_of_the_conventions() {
+    let own = || catalog::all().into_iter().filter_map(|metric| Some((metric, metric.otel?)));
+    let own = || own().filter(|(_, otel)| otel.name.starts_with("vigie."));
+    let names: BTreeSet<&str> = own().map(|(_, otel)| otel.name).collect();
+    let mut found = Vec::new();
+    for (metric, otel) in own() {
+        let word = |word: &str| {
+            word.starts_with(|first: char| first.is_ascii_lowercase())
+                && word.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
+        };
+        let last = otel.name.rsplit('.').next().unwrap_or_default();
+        let things = otel.unit.unwrap_or(metric.unit).ucum().starts_with('{');
+        let plural = last.ends_with('s') && !last.ends_with("ss");
+        let wrong = [
+            ("is no name", !otel.name.split('.').all(word)),
+            ("ends in total", last.ends_with("total")),
+            ("is a namespace too", names.iter().any(|name| name.starts_with(&format!("{}.", otel.name)))),
+            ("counts things and is not plural", metric.kind == Kind::Counter && things && !plural),
+            ("is plural and no counter of things", plural && !(metric.kind == Kind::Counter && things)),
+            ("is a number of things and no UpDownCounter", metric.kind == Kind::Gauge && things != otel.up_down),
+        ];
+        found.extend(wrong.iter().filter(|(_, wrong)| *wrong).map(|(how, _)| format!("{} {how}", otel.name)));
+    }
+    none("against the rules of names", found);
+}
+
 #[test]
 fn sums_of_the_agent_do_not_start_with_the_host() {
     let mut found = Vec::new();

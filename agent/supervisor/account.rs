@@ -44,22 +44,26 @@ static SOURCE_FAILURES: Metric = Metric::counter(
 static SOURCE_SERIES: Metric =
     Metric::gauge("vigie_source_series", Unit::Of("{series}"), "Series that the source shows.")
         .labels(SOURCE)
-        .otel("vigie.source.series.count");
+        .otel_up_down("vigie.source.series.count")
+        .since(Since::Agent);
 static SOURCE_SERIES_CUT: Metric = Metric::gauge(
     "vigie_source_series_cut",
     Unit::Of("{series}"),
     "Series that the source has beyond its bound and that are not shown.",
 )
 .labels(SOURCE)
-.otel("vigie.source.series.cut");
+.otel_up_down("vigie.source.series.cut")
+.since(Since::Agent);
 static SOURCES_FAILED: Metric = Metric::gauge(
     "vigie_sources_failed",
     Unit::Of("{source}"),
     "Sources that give nothing now though the host has them.",
 )
-.otel("vigie.source.failed.count");
+.otel_up_down("vigie.source.failed")
+.since(Since::Agent);
 static SERIES: Metric = Metric::gauge("vigie_series", Unit::Of("{series}"), "Series that all sources together show.")
-    .otel("vigie.series.count");
+    .otel_up_down("vigie.series.count")
+    .since(Since::Agent);
 static PASSES: Metric = Metric::counter(
     "vigie_passes_total",
     Unit::Of("{pass}"),
