@@ -135,8 +135,18 @@ pub(crate) fn encoding(report: &mut Report) {
     let host = Host::this();
     let mut compressor = Compressor::new(Compression::Gzip);
     for (points, encode_limit, limit) in [(2_000, 0.1, 0.4), (20_000, 1.0, 4.0)] {
-        let (mut synthetic, mut encoder, mut push) = (Synthetic::of(points), encoder(&host), Push::default());
-        encoder.encode(&synthetic.snapshot(), REQUEST_LIMIT, |_, _| {});
+        let mut synthetic = Synthetic::of(points);
+        let snapshot = synthetic.snapshot();
+        let mut kept = None;
+        let memory = allocation_counter::measure(|| {
+            let (mut encoder, mut compressor) = (encoder(&host), Compressor::new(Compression::Gzip));
+            encoder.encode(&snapshot, REQUEST_LIMIT, |request, points| {
+                compressor.record(request, points, snapshot.taken);
+            });
+            kept = Some((encoder, compressor));
+        });
+        let (mut encoder, mut push) = (encoder(&host), Push::default());
+        encoder.encode(&snapshot, REQUEST_LIMIT, |_, _| {});
         for _ in 0..ROUNDS {
             push.add(&mut encoder, &mut compressor, || synthetic.snapshot());
         }
@@ -151,6 +161,7 @@ pub(crate) fn encoding(report: &mut Report) {
             "B",
         );
         report.fact(&format!("{points} points: requests"), &push.requests.to_string());
+        report.fact(&format!("{points} points: memory that is kept"), &format!("{} KiB", memory.bytes_current >> 10));
         push.of_a_point(report, &format!("{points} points"));
     }
     for (name, folder) in [("this host", "/".to_owned()), ("nvme-server", host_folder("nvme-server"))] {

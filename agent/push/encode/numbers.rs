@@ -75,6 +75,7 @@ impl Numbers {
         for gone in known.values().filter(|_| counts) {
             past.keep(&pushed.name, attributes_of(gone), gone.history);
         }
+        self.series.reserve_exact(points.len());
         for (point, met) in points.iter().zip(met) {
             let begin = self.attributes.len();
             let history = match met {
@@ -93,6 +94,7 @@ impl Numbers {
             let attributes = begin..self.attributes.len();
             self.series.push(Number { labels: point.labels.clone(), attributes, history });
         }
+        self.attributes.shrink_to_fit();
     }
 
     pub(super) fn end(self, pushed: &Pushed, past: &mut Past) {
