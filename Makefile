@@ -1,9 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long bench lint fuzz clean
+.PHONY: help run test test-long chaos bench lint fuzz clean
 
 CARGO ?= cargo
 # How long `make fuzz` goes on, in seconds.
 FUZZ_SECONDS ?= 600
+# How often `make chaos` kills the agent; about 3 s each.
+KILLS ?= 1000
 # The tests that did not test anything, one a line.
 SKIPPED := $(CURDIR)/target/skipped
 
@@ -26,6 +28,9 @@ test: ## Every test; installs what they need by apt where it can
 
 test-long: ## The same, with the faults that take minutes
 	VIGIE_LONG=1 $(MAKE) test
+
+chaos: ## Kill the agent KILLS (1000) times while the collector comes and goes; nothing may be lost
+	VIGIE_CHAOS=$(KILLS) $(CARGO) test --locked --test push kills_at_any_moment -- --nocapture
 
 bench: ## What vigie costs, beside node_exporter and beside the bare reads; fails over a limit
 	@tests/setup

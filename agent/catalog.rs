@@ -1,7 +1,7 @@
 //! What can be measured: every metric of every source, and the reference of them.
 
 use crate::metric::Metric;
-use crate::{instruments, samplers, supervisor};
+use crate::{instruments, push, samplers, supervisor};
 
 pub use reference::{reference_json, reference_markdown};
 
@@ -12,13 +12,9 @@ pub fn all() -> Vec<&'static Metric> {
     samplers::ALL
         .iter()
         .flat_map(|source| source.metrics)
-        .chain(supervised())
+        .chain(supervisor::METRICS)
+        .chain(push::status::METRICS)
         .chain(instruments::METRICS)
         .copied()
         .collect()
-}
-
-/// The metrics of no sampler: what vigie tells of itself.
-fn supervised() -> &'static [&'static Metric] {
-    supervisor::METRICS
 }

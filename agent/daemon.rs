@@ -1,4 +1,4 @@
-//! `vigie run`: configuration → sockets → supervisor → page, until a signal says otherwise.
+//! `vigie run`: configuration → sockets → supervisor → page and push, until a signal says otherwise.
 
 use std::future::Future;
 use std::io;
@@ -16,6 +16,9 @@ use crate::log::{self, LogHandle};
 use crate::page::Lookout;
 use crate::page::listener::BindError;
 use crate::page::server::{Options, OptionsError, Server};
+use crate::push::start::Starts;
+use crate::push::status::{self, Status};
+use crate::push::{Push, PushError};
 use crate::samplers::SampleError;
 use crate::snapshot::Snapshot;
 use crate::supervisor::{Handle, Health};
@@ -33,6 +36,9 @@ pub enum RunError {
     /// An address cannot be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// Nothing can be pushed as configured.
+    #[error(transparent)]
+    Push(#[from] PushError),
     /// The host cannot be read.
     #[error(transparent)]
     Host(#[from] SampleError),
@@ -96,6 +102,15 @@ struct Daemon<'a> {
     handle: Handle,
     sockets: Sockets,
     serving: Serving,
+    push: Push,
+}
+
+/// Whom the page of a running agent asks.
+pub struct Watch {
+    /// What is seen, and how that goes.
+    pub handle: Handle,
+    /// How the push is.
+    pub push: Arc<Status>,
 }
 
 /// A server at work, with what stops it.
@@ -110,39 +125,43 @@ impl Daemon<'_> {
         let server = Server::over(sockets.listen(&config.http.listen)?, Options::of(&config.http)?);
         let handle = Handle::open(&config)?;
         let server = server.measured(handle.instruments().clone());
+        let starts = Starts::kept(handle.root(), handle.root().calls.now(), &config.paths.state);
+        let mut push = Push::new(handle.clone(), starts);
+        let prepared = push.prepare(&config).await?;
         handle.start()?;
         tokio::spawn(handle.clone().monitor());
         if tokio::time::timeout(FIRST_PASS, handle.first_pass()).await.is_err() {
             tracing::warn!("the first sampling pass takes long; serving without it");
         }
-        let serving = Serving::start(server, handle.clone());
+        push.adopt(prepared, &config).await;
+        let serving = Serving::start(server, Watch { handle: handle.clone(), push: push.status() });
         for address in sockets.addresses() {
             tracing::info!(%address, "serving /metrics");
         }
         systemd::ready("watching this host");
-        Ok(Daemon { cli, config, log, handle, sockets, serving })
+        Ok(Daemon { cli, config, log, handle, sockets, serving, push })
     }
 
     async fn until(mut self, mut signals: Signals) {
         loop {
             let Signals { hangup, terminate, interrupt } = &mut signals;
             tokio::select! {
-                _ = hangup.recv() => self.reload(),
+                _ = hangup.recv() => self.reload().await,
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
             }
         }
         tracing::info!("ending");
         systemd::stopping();
+        tokio::join!(self.push.end(), self.serving.end());
         self.handle.stop();
-        self.serving.end().await;
         self.sockets.leave();
     }
 
     /// Takes the configuration over as it is now, whole, or keeps the one in force and says why.
-    fn reload(&mut self) {
+    async fn reload(&mut self) {
         systemd::reloading();
-        match self.replace() {
+        match self.replace().await {
             Ok(()) => tracing::info!("the new configuration is in force"),
             Err(reason) => {
                 tracing::error!(%reason, "the new configuration is refused, the old one stays in force");
@@ -152,12 +171,14 @@ impl Daemon<'_> {
         systemd::ready("watching this host");
     }
 
-    fn replace(&mut self) -> Result<(), String> {
+    async fn replace(&mut self) -> Result<(), String> {
         let config = self.cli.load().map_err(|errors| errors.briefly().collect::<Vec<_>>().join("; "))?;
         if config.paths != self.config.paths {
             return Err("[paths] cannot change while vigie runs; restart it".to_owned());
         }
+        let prepared = self.push.prepare(&config).await.map_err(|error| error.to_string())?;
         self.replace_server(&config).map_err(|error| error.to_string())?;
+        self.push.adopt(prepared, &config).await;
         self.log.set(&config.log);
         self.handle.reload(&config);
         self.config = config;
@@ -170,19 +191,20 @@ impl Daemon<'_> {
         let options = Options::of(&config.http)?;
         let server = Server::over(self.sockets.listen(&config.http.listen)?, options);
         let server = server.measured(self.handle.instruments().clone());
-        let old = std::mem::replace(&mut self.serving, Serving::start(server, self.handle.clone()));
+        let watch = Watch { handle: self.handle.clone(), push: self.push.status() };
+        let old = std::mem::replace(&mut self.serving, Serving::start(server, watch));
         drop(tokio::spawn(old.end()));
         Ok(())
     }
 }
 
 impl Serving {
-    fn start(server: Server, handle: Handle) -> Serving {
+    fn start(server: Server, watched: Watch) -> Serving {
         let (stop, mut stopped) = watch::channel(false);
         let task = tokio::spawn(async move {
             // It fails when the sender is gone, which is a reason to stop too.
             let shutdown = async move { drop(stopped.wait_for(|stop| *stop).await) };
-            if let Err(error) = server.serve(handle, shutdown).await {
+            if let Err(error) = server.serve(watched, shutdown).await {
                 tracing::error!(%error, "the page is not served any more");
             }
         });
@@ -196,12 +218,16 @@ impl Serving {
     }
 }
 
-impl Lookout for Handle {
+impl Lookout for Watch {
     fn snapshot(&self, max_age: Duration, deadline: Duration) -> impl Future<Output = Arc<Snapshot>> + Send {
-        Handle::snapshot(self, max_age, deadline)
+        self.handle.snapshot(max_age, deadline)
     }
 
     fn health(&self) -> Health {
-        Handle::health(self)
+        self.handle.health()
+    }
+
+    fn push(&self) -> Option<status::Health> {
+        self.push.health()
     }
 }

@@ -27,6 +27,7 @@ use cache::Cache;
 use health::Question;
 use users::{Users, Verdict};
 
+use crate::push;
 use crate::snapshot::Snapshot;
 use crate::supervisor::Health;
 
@@ -37,6 +38,11 @@ pub trait Lookout: Send + Sync + 'static {
 
     /// How the agent is.
     fn health(&self) -> Health;
+
+    /// How its push is, where there is one.
+    fn push(&self) -> Option<push::status::Health> {
+        None
+    }
 }
 
 /// The routes and what they say, in the order in which people read them.
@@ -90,7 +96,9 @@ impl<L: Lookout> Page<L> {
         }
         match path {
             "/metrics" => self.metrics(request).await,
-            "/health" => body(StatusCode::OK, "application/json", health::json(&self.lookout.health())),
+            "/health" => {
+                body(StatusCode::OK, "application/json", health::json(&self.lookout.health(), self.lookout.push()))
+            }
             "/health/startup" => self.question(Question::Startup),
             "/health/live" | "/-/healthy" => self.question(Question::Live),
             "/health/ready" | "/-/ready" => self.question(Question::Ready),

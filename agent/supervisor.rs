@@ -242,6 +242,11 @@ impl Handle {
         &self.0.instruments
     }
 
+    /// What tells this host from all others: its machine-id, else its hostname.
+    pub fn host(&self) -> &str {
+        &self.0.host
+    }
+
     /// The door to the kernel.
     pub fn root(&self) -> &Root {
         &self.0.root

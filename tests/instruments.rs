@@ -16,6 +16,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use prost::Message;
 use vigie::config::{Config, Listen};
+use vigie::daemon::Watch;
 use vigie::instruments::Instruments;
 use vigie::page::listener::Listener;
 use vigie::page::server::{Options, Server};
@@ -61,10 +62,11 @@ fn requests_and_passes_are_measured_where_they_happen() {
     let listener = Listener::bind(&Listen::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
     let Some(Listen::Tcp(address)) = listener.address() else { panic!("no address") };
     let server = Server::over(vec![listener], Options::of(&config.http).unwrap()).measured(instruments.clone());
+    let watch = Watch { handle, push: Arc::default() };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(server.serve(handle, async { stopped.await.unwrap_or_default() })).unwrap();
+        runtime.block_on(server.serve(watch, async { stopped.await.unwrap_or_default() })).unwrap();
     });
     for path in ["/health/live", "/metrics?x=1", "/nowhere"] {
         let mut stream = TcpStream::connect(address).unwrap();

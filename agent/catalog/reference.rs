@@ -5,9 +5,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::supervised;
 use crate::metric::{Kind, Label, Metric, Otel};
-use crate::{instruments, samplers};
+use crate::{instruments, push, samplers, supervisor};
 
 const HEAD: &str = "# Metrics
 
@@ -42,7 +41,8 @@ pub fn reference_json() -> Result<String, serde_json::Error> {
 fn sources() -> Vec<(&'static str, &'static [&'static Metric])> {
     let mut sources: Vec<_> = samplers::ALL.iter().map(|source| (source.name, source.metrics)).collect();
     sources.sort_by_key(|(name, _)| *name);
-    sources.push(("vigie itself", supervised()));
+    sources.push(("vigie itself", supervisor::METRICS));
+    sources.push(("the push", push::status::METRICS));
     sources.push(("vigie's own work, as histograms", instruments::METRICS));
     sources
 }

@@ -1,12 +1,23 @@
 //! How the agent is: for people, for orchestrators, and for whoever opens the page in a browser.
 
 use hyper::StatusCode;
+use serde::Serialize;
 
+use crate::push;
 use crate::supervisor::Health;
 
-/// Every source and what it said last, as JSON.
-pub fn json(health: &Health) -> String {
-    let mut text = serde_json::to_string(health).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
+#[derive(Serialize)]
+struct Whole<'a> {
+    #[serde(flatten)]
+    agent: &'a Health,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    push: Option<push::status::Health>,
+}
+
+/// Every source and what it said last, and the push where there is one, as JSON.
+pub fn json(health: &Health, push: Option<push::status::Health>) -> String {
+    let whole = Whole { agent: health, push };
+    let mut text = serde_json::to_string(&whole).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
     text.push('\n');
     text
 }
@@ -66,10 +77,18 @@ mod tests {
     #[test]
     fn health_is_json_with_every_source() {
         let source = SourceHealth { name: "disk", message: Some("cannot \"read\"".into()), ..SourceHealth::default() };
-        let text = json(&Health { version: "1.2.3", sources: vec![source], ..Health::default() });
+        let text = json(&Health { version: "1.2.3", sources: vec![source], ..Health::default() }, None);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["version"], "1.2.3");
         assert_eq!(value["sources"][0]["message"], "cannot \"read\"");
+        assert_eq!(value.get("push"), None);
+    }
+
+    #[test]
+    fn the_push_is_in_it_where_there_is_one() {
+        let push = push::status::Health { spool_requests: 3, up: Some(false), ..Default::default() };
+        let value: serde_json::Value = serde_json::from_str(&json(&Health::default(), Some(push))).unwrap();
+        assert_eq!((&value["push"]["spool_requests"], &value["push"]["up"]), (&3.into(), &false.into()));
     }
 
     #[test]

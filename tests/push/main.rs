@@ -23,6 +23,7 @@ mod check;
 mod faults;
 mod grpc;
 mod http;
+mod outage;
 mod reuse;
 mod tls;
 

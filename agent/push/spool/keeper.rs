@@ -66,20 +66,19 @@ impl Keeper {
         Ok(keeper)
     }
 
-    /// Adds records; returns when they are kept, waits where the disk is slow. Records whose call is dropped before the
-    /// queue has room are not kept.
+    /// Adds records; returns when they are kept, or dropped because the disk does not keep up. To drop the call changes
+    /// neither.
     pub async fn append(&self, records: Vec<Record>) {
         let (sender, kept) = oneshot::channel();
-        if let Err(refused) = self.orders.send(Order::Append(records, Some(sender))).await {
-            self.count_busy(&refused.0);
+        if self.order(Order::Append(records, Some(sender))) {
+            // The end of the thread is an answer too.
+            let _ = kept.await;
         }
-        // The end of the thread is an answer too.
-        let _ = kept.await;
     }
 
-    /// Adds records, from any thread and without waiting. `false` where the disk does not keep up: they are dropped.
-    pub fn try_append(&self, records: Vec<Record>) -> bool {
-        match self.orders.try_send(Order::Append(records, None)) {
+    /// Adds an order without waiting. `false` where the disk does not keep up: it is dropped.
+    fn order(&self, order: Order) -> bool {
+        match self.orders.try_send(order) {
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Full(order) | mpsc::error::TrySendError::Closed(order)) => {
                 self.count_busy(&order);

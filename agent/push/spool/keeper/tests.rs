@@ -44,14 +44,14 @@ async fn what_is_appended_comes_out_in_order_and_over_the_end() {
     let spool = keeper(&state);
     spool.append(vec![record(0), record(1)]).await;
     assert_eq!(spool.status().records, 2);
-    assert!(spool.try_append(vec![record(2)]));
+    assert!(spool.order(Order::Append(vec![record(2)], None)));
     for expected in 0..2 {
         assert_eq!(number(&spool.next().await), expected);
         assert_eq!(number(&spool.next().await), expected, "until it is acknowledged");
         spool.done().await;
     }
     assert!(spool.close(PATIENCE).await);
-    assert!(!spool.try_append(vec![record(9)]));
+    assert!(!spool.order(Order::Append(vec![record(9)], None)));
     assert_eq!(spool.status().dropped.of(Reason::Busy), Count { records: 1, points: 2 });
     spool.append(vec![record(9)]).await;
     spool.done().await;
@@ -70,7 +70,7 @@ async fn whoever_waits_gets_what_comes_and_whoever_gives_up_loses_nothing() {
         let (waiting, appending) = (spool.clone(), spool.clone());
         let next = tokio::spawn(async move { waiting.next().await });
         tokio::task::yield_now().await;
-        std::thread::spawn(move || assert!(appending.try_append(vec![record(round)])));
+        std::thread::spawn(move || assert!(appending.order(Order::Append(vec![record(round)], None))));
         assert_eq!(number(&next.await.unwrap()), round);
         spool.done().await;
         // There is none: that acknowledges nothing.
@@ -113,7 +113,7 @@ async fn a_disk_that_hangs_holds_up_nobody() {
     spool.done().await;
     let mut taken = 0;
     until("the queue is full", || {
-        taken += u64::from(spool.try_append(vec![record(1)]));
+        taken += u64::from(spool.order(Order::Append(vec![record(1)], None)));
         spool.status().dropped.of(Reason::Busy).records > 2
     })
     .await;
