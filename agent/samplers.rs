@@ -44,6 +44,7 @@ pub mod timex;
 pub(crate) mod trial;
 pub mod udp_queues;
 pub mod uname;
+pub mod unit;
 pub mod vmstat;
 
 use fields::Malformed;

@@ -9,7 +9,7 @@ use vigie::push::client::answer;
 use vigie::push::spool;
 use vigie::samplers::{
     agent, arp, conntrack, cpu, disk, filefd, filesystem, loadavg, memory, netclass, netdev, netstat, os, pressure,
-    schedstat, selinux, sockstat, softnet, stat, textfile, udp_queues, vmstat,
+    schedstat, selinux, sockstat, softnet, stat, textfile, udp_queues, unit, vmstat,
 };
 
 /// A parser: its name, good input below `/` of a host, and how it is called.
@@ -82,6 +82,10 @@ pub(crate) const PARSERS: &[Parser] = &[
     ("stat: uptime", &["proc/uptime"], |text| seen(stat::parse_uptime(text))),
     ("textfile", &[], |text| seen(textfile::format::parse(text, 1000))),
     ("udp queues", &["proc/net/udp", "proc/net/udp6"], |text| seen(udp_queues::parse(text))),
+    ("unit", &[], |text| {
+        seen(unit::parse_cgroup(text).map(unit::place));
+        text.lines().for_each(|path| seen(unit::place(path)));
+    }),
     ("vmstat", &["proc/vmstat"], |text| {
         seen(vmstat::parse(text, |key, rest| rest.number("a number").map(|value: i64| seen((key, value)))))
     }),
