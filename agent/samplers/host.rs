@@ -30,6 +30,11 @@ impl Host {
         Host { folder, root }
     }
 
+    /// The folder itself.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Makes or replaces a file.
     pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         write(&self.folder.join(path), content.as_ref());

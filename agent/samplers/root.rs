@@ -20,6 +20,7 @@ use handover::Handover;
 use kept::{Budget, Kept};
 
 pub mod calls;
+pub mod glance;
 pub mod handover;
 mod kept;
 
@@ -297,14 +298,17 @@ impl Dir {
         Ok(count)
     }
 
-    fn each(&self, path: &str, mut visit: impl FnMut(&str)) -> Result<(), SampleError> {
-        let failed = |errno| read_error(&self.at(path), errno);
+    fn each(&self, path: &str, visit: impl FnMut(&str)) -> Result<(), SampleError> {
+        self.entries(path, visit).map_err(|errno| read_error(&self.at(path), errno))
+    }
+
+    fn entries(&self, path: &str, mut visit: impl FnMut(&str)) -> Result<(), Errno> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let dir = openat(&self.fd, path, flags, Mode::empty()).map_err(failed)?;
+        let dir = openat(&self.fd, path, flags, Mode::empty())?;
         let mut entries = [MaybeUninit::uninit(); 4 << 10];
         let mut entries = RawDir::new(dir, &mut entries);
         while let Some(entry) = entries.next() {
-            let entry = entry.map_err(|errno| failed(Errno::from_raw(errno.raw_os_error())))?;
+            let entry = entry.map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
             let name = entry.file_name().to_string_lossy();
             if name != "." && name != ".." {
                 visit(&name);

@@ -45,7 +45,7 @@ impl Sampler for Stat {
             Some(totals) => totals,
             None => root.proc.parse("stat", buffer, parse)?,
         };
-        let Totals { interrupts, context_switches, boot_time_seconds, forks, running, blocked } = totals;
+        let Totals { busy_ticks: _, interrupts, context_switches, boot_time_seconds, forks, running, blocked } = totals;
         for (metric, value) in [
             (&INTERRUPTS, interrupts),
             (&CONTEXT_SWITCHES, context_switches),
@@ -68,10 +68,14 @@ impl Sampler for Stat {
     }
 }
 
-/// Parses all of `/proc/stat` but its `cpu` lines (proc(5)).
+/// Parses all of `/proc/stat` but what it tells of each CPU (proc(5)).
 pub fn parse(text: &str) -> Result<Totals, Malformed> {
     let mut totals = Totals::default();
-    for line in text.lines().filter(|line| !line.starts_with("cpu")) {
+    for line in text.lines() {
+        if line.starts_with("cpu") {
+            totals.busy_ticks = totals.busy_ticks.or_else(|| busy_ticks(line));
+            continue;
+        }
         let mut fields = Fields::of(line);
         let (slot, expected) = match fields.word("a name").unwrap_or_default() {
             "intr" => (&mut totals.interrupts, "the number of interrupts"),
@@ -84,10 +88,17 @@ pub fn parse(text: &str) -> Result<Totals, Malformed> {
         };
         *slot = Some(fields.number(expected)?);
     }
-    if totals == Totals::default() {
+    if (Totals { busy_ticks: None, ..totals }) == Totals::default() {
         return Err(Malformed::new("a line such as ctxt or btime", text));
     }
     Ok(totals)
+}
+
+/// User, nice and system of the line of all CPUs.
+fn busy_ticks(line: &str) -> Option<u64> {
+    let mut fields = Fields::of(line.strip_prefix("cpu ")?);
+    let mut ticks = || fields.number::<u64>("the ticks of a mode").ok();
+    ticks()?.checked_add(ticks()?)?.checked_add(ticks()?)
 }
 
 /// Parses `350735.47 234388.90`, of which the first is the uptime (proc_uptime(5)).
@@ -105,7 +116,8 @@ mod tests {
     fn only_the_sum_of_the_interrupts_is_read() {
         let totals = parse("cpu  1 2\ncpu0 1 2\nintr 120 7 0 x\nctxt 30\nbtime 1700000000\nprocesses 9\n").unwrap();
         assert_eq!((totals.interrupts, totals.context_switches, totals.forks), (Some(120), Some(30), Some(9)));
-        assert_eq!(totals.boot_time_seconds, Some(1_700_000_000));
+        assert_eq!((totals.boot_time_seconds, totals.busy_ticks), (Some(1_700_000_000), None));
+        assert_eq!(parse("cpu  1 2 3 4\ncpu0 1 1 1 1\nctxt 30\n").unwrap().busy_ticks, Some(6));
     }
 
     #[test]

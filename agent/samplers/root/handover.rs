@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 /// The lines of `/proc/stat` that are about the whole system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
+    /// Ticks that all CPUs spent in programs and in the kernel for them: user, nice and system.
+    pub busy_ticks: Option<u64>,
     /// Interrupts of all kinds.
     pub interrupts: Option<u64>,
     /// Context switches of all CPUs.
@@ -36,7 +38,14 @@ impl Handover {
 
     /// Takes what was left, once, if it is of this pass.
     pub fn take(&self, now: Instant) -> Option<Totals> {
-        let (at, totals) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let totals = self.look(now);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        totals
+    }
+
+    /// What was left, if it is of this pass; it stays for others.
+    pub fn look(&self, now: Instant) -> Option<Totals> {
+        let (at, totals) = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
         (now.saturating_duration_since(at) <= HANDOVER_AGE).then_some(totals)
     }
 }
@@ -46,10 +55,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_handover_serves_once_and_only_its_own_pass() {
+    fn a_handover_is_taken_once_and_only_in_its_own_pass() {
         let (handover, now) = (Handover::default(), Instant::now());
         let totals = Totals { forks: Some(1), ..Totals::default() };
         handover.leave(now, Some(totals));
+        assert_eq!((handover.look(now), handover.look(now)), (Some(totals), Some(totals)));
         assert_eq!((handover.take(now + HANDOVER_AGE), handover.take(now)), (Some(totals), None));
         handover.leave(now, Some(totals));
         assert_eq!(handover.take(now + Duration::from_secs(1)), None);
