@@ -150,7 +150,8 @@ fn readme(captured: &Captured) -> String {
          - sources of network mounts, and every mount option that has a value\n\n\
          What is still in it: names of interfaces, disks, mount points and local volumes, the numbers of ports in use, \
          the kernel and the distribution,\n\
-         and all counters. No command line and no environment of any process was read.\n\n",
+         names of processes, of services and of containers, numbers of users, and all counters. No command line and no \
+         environment of any process is in it.\n\n",
     );
     if !captured.left_out.is_empty() {
         text.push_str("What was read and is left out, because it names the machine or can hold anything:\n");

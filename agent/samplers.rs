@@ -31,6 +31,7 @@ pub mod netstat;
 pub mod os;
 pub mod pattern;
 pub mod pressure;
+pub mod processes;
 pub mod root;
 pub mod schedstat;
 pub mod selinux;
@@ -102,6 +103,7 @@ pub static ALL: &[&Declaration] = &[
     &netstat::SAMPLER,
     &os::SAMPLER,
     &pressure::SAMPLER,
+    &processes::SAMPLER,
     &schedstat::SAMPLER,
     &selinux::SAMPLER,
     &sockstat::SAMPLER,
@@ -133,6 +135,8 @@ pub struct Options {
     pub netdev: interfaces::Options,
     /// Which counters are shown beside the usual ones.
     pub netstat: netstat::Options,
+    /// Which groups processes belong to, and how many groups are shown.
+    pub processes: processes::Options,
     /// Where files of other programs are.
     pub textfile: textfile::Options,
     /// Which counters are shown.
@@ -143,7 +147,8 @@ impl Options {
     /// Whether a sampler's own options are the same in `other`.
     pub fn same_for(&self, sampler: &str, other: &Options) -> bool {
         // Whoever adds options is told here.
-        let Options { disabled: _, arp, diskstats, filesystem, netclass, netdev, netstat, textfile, vmstat } = self;
+        let Options { disabled: _, arp, diskstats, filesystem, netclass, netdev, netstat, processes, textfile, vmstat } =
+            self;
         match sampler {
             "arp" => *arp == other.arp,
             "diskstats" => *diskstats == other.diskstats,
@@ -151,6 +156,7 @@ impl Options {
             "netclass" => *netclass == other.netclass,
             "netdev" => *netdev == other.netdev,
             "netstat" => *netstat == other.netstat,
+            "processes" => *processes == other.processes,
             "textfile" => *textfile == other.textfile,
             "vmstat" => *vmstat == other.vmstat,
             _ => true,

@@ -26,8 +26,11 @@ const UNIT_NOT_IN_NAME: &[&str] = &[
 /// Names with a word that looks like a unit and is none, by the start of the name.
 const NO_UNIT_IN_NAME: &[&str] = &[];
 
-/// Counters whose name does not end in `_total`, as node_exporter has them.
-const COUNTERS_WITHOUT_TOTAL: &[&str] = &[];
+/// Counters whose name does not end in `_total`, as process-exporter has them.
+const COUNTERS_WITHOUT_TOTAL: &[&str] = &["namedprocess_scrape_partial_errors", "namedprocess_scrape_procread_errors"];
+
+/// The attribute of a process group. What has the same name without it is about the agent itself.
+const GROUP: &str = "vigie.process.group.name";
 
 /// OpenTelemetry names below `system.` and `process.` that are the Collector's and in no convention.
 const COLLECTORS_NAMES: &[&str] = &[
@@ -188,7 +191,8 @@ fn metrics_that_share_an_otel_name_are_one_metric_there() {
     for (name, metrics) in shared {
         let shape = |metric: &Metric| {
             let otel = metric.otel.unwrap();
-            (metric.kind, otel.up_down, otel.unit.unwrap_or(metric.unit).ucum(), attribute_keys(metric))
+            let keys: BTreeSet<_> = attribute_keys(metric).into_iter().filter(|key| *key != GROUP).collect();
+            (metric.kind, otel.up_down, otel.unit.unwrap_or(metric.unit).ucum(), keys)
         };
         let shapes: Vec<_> = metrics.iter().map(|metric| shape(metric)).collect();
         if shapes.iter().any(|other| Some(other) != shapes.first()) {
@@ -197,7 +201,8 @@ fn metrics_that_share_an_otel_name_are_one_metric_there() {
         }
         let mut fixed = BTreeSet::new();
         for metric in &metrics {
-            if metrics.len() > 1 && !fixed.insert(metric.otel.unwrap().fixed) {
+            if metrics.len() > 1 && !fixed.insert((metric.otel.unwrap().fixed, attribute_keys(metric).contains(GROUP)))
+            {
                 found.push(format!("{name}: {} has the fixed attributes of another", metric.name));
             }
         }
@@ -233,7 +238,7 @@ fn host_and_process_metrics_keep_to_the_semantic_conventions() {
             ));
         }
         let known: Vec<&str> = row.get(4).unwrap_or(&"").split(' ').filter_map(|key| key.split('(').next()).collect();
-        for key in attribute_keys(metric).iter().filter(|key| !known.contains(key)) {
+        for key in attribute_keys(metric).iter().filter(|key| !known.contains(key) && **key != GROUP) {
             found.push(format!("{}: {} has no attribute {key}", metric.name, otel.name));
         }
     }
@@ -274,7 +279,9 @@ fn sums_of_the_agent_do_not_start_with_the_host() {
     for metric in catalog::all() {
         let sum = metric.kind == Kind::Counter || metric.otel.is_some_and(|otel| otel.up_down);
         let expected = match metric.otel.map_or("", |otel| otel.name).split('.').next() {
-            Some("process") => Since::Process,
+            Some("process") if !attribute_keys(metric).contains(GROUP) => Since::Process,
+            // What groups use is counted from the agent's first look.
+            Some("process") => Since::Agent,
             Some("vigie") => Since::Agent,
             _ => Since::Boot,
         };
@@ -313,6 +320,25 @@ fn node_metrics_have_the_name_type_and_labels_of_node_exporter() {
         }
     }
     none("not as node_exporter has it", found);
+}
+
+#[test]
+fn process_groups_have_the_name_type_and_labels_of_process_exporter() {
+    let text = contract("process_exporter.tsv");
+    let theirs: BTreeMap<&str, Vec<&str>> = rows(&text).map(|row| (row[0], row)).collect();
+    let mut found = Vec::new();
+    for metric in on_page().filter(|metric| metric.name.starts_with("namedprocess_")) {
+        let ours: BTreeSet<&str> = metric.labels.iter().map(|label| label.name).collect();
+        let same = theirs.get(&*metric.name).is_some_and(|row| {
+            let labels =
+                row.get(2).unwrap_or(&"").split(',').filter(|label| !label.is_empty()).collect::<BTreeSet<_>>();
+            (row[1], labels) == (metric.type_on_page(), ours)
+        });
+        if !same {
+            found.push(metric.name.to_string());
+        }
+    }
+    none("not as process-exporter has it", found);
 }
 
 /// Whether the kernel names this metric and node_exporter passes on what it says: a kernel may have what none of the

@@ -22,6 +22,20 @@ impl Pattern {
         self.regex.as_ref().is_some_and(|regex| regex.is_match(text))
     }
 
+    /// What its groups hold where it first occurs in `text`: the name of the group, empty for those without one and for
+    /// the whole, and its text, empty where the group took no part.
+    pub fn captures<'p, 't>(&'p self, text: &'t str) -> Option<impl Iterator<Item = (&'p str, &'t str)>> {
+        let regex = self.regex.as_ref()?;
+        let captures = regex.captures(text)?;
+        let texts: Vec<&str> = captures.iter().map(|group| group.map_or("", |group| group.as_str())).collect();
+        Some(regex.capture_names().map(Option::unwrap_or_default).zip(texts))
+    }
+
+    /// Whether it has a group of that name.
+    pub fn names(&self, group: &str) -> bool {
+        self.regex.as_ref().is_some_and(|regex| regex.capture_names().flatten().any(|name| name == group))
+    }
+
     /// The expression as it was written.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -52,9 +52,14 @@ impl Trial {
 
     /// One pass, as lines of `name{labels} value`.
     pub(crate) fn pass(&mut self) -> Result<Vec<String>, SampleError> {
-        self.reading.start(Instant::now(), SystemTime::now());
-        self.sampler.sample(&self.host.root, &mut self.buffer, &mut self.reading)?;
+        self.sample()?;
         Ok(lines(&self.reading))
+    }
+
+    /// One pass.
+    pub(crate) fn sample(&mut self) -> Result<(), SampleError> {
+        self.reading.start(Instant::now(), SystemTime::now());
+        self.sampler.sample(&self.host.root, &mut self.buffer, &mut self.reading)
     }
 }
 

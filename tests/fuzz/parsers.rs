@@ -9,7 +9,7 @@ use vigie::push::client::answer;
 use vigie::push::spool;
 use vigie::samplers::{
     agent, arp, conntrack, cpu, disk, filefd, filesystem, loadavg, memory, netclass, netdev, netstat, os, pressure,
-    schedstat, selinux, sockstat, softnet, stat, textfile, udp_queues, unit, vmstat,
+    processes, schedstat, selinux, sockstat, softnet, stat, textfile, udp_queues, unit, vmstat,
 };
 
 /// A parser: its name, good input below `/` of a host, and how it is called.
@@ -68,6 +68,15 @@ pub(crate) const PARSERS: &[Parser] = &[
     ("otlp answer: status", &[], |text| seen(answer::parse_status(text.as_bytes()))),
     ("os", &["etc/os-release", "usr/lib/os-release"], |text| seen(os::parse(text))),
     ("pressure", &["proc/pressure/cpu", "proc/pressure/io"], |text| seen(pressure::parse(text))),
+    ("processes: io", &["proc/self/io"], |text| seen(processes::stat::parse_io(text.as_bytes()))),
+    ("processes: limits", &["proc/self/limits"], |text| seen(processes::stat::parse_open_limit(text.as_bytes()))),
+    ("processes: proportional", &["proc/self/smaps_rollup"], |text| {
+        seen(processes::stat::parse_proportional(text.as_bytes()));
+    }),
+    ("processes: stat", &["proc/self/stat"], |text| seen(processes::stat::parse_stat(text.as_bytes()))),
+    ("processes: status", &["proc/self/status"], |text| seen(processes::stat::parse_status(text.as_bytes()))),
+    ("processes: threads", &["proc/loadavg"], |text| seen(processes::stat::parse_thread_count(text.as_bytes()))),
+    ("processes: users", &["etc/passwd"], |text| processes::users::parse_passwd(text).for_each(seen)),
     ("schedstat", &["proc/schedstat"], |text| seen(schedstat::parse(text, |name, row| seen((name, row))))),
     ("selinux: cache", &["sys/fs/selinux/avc/cache_stats"], |text| seen(selinux::parse_cache(text))),
     ("selinux: hash", &["sys/fs/selinux/avc/hash_stats"], |text| seen(selinux::parse_hash(text))),
@@ -82,7 +91,7 @@ pub(crate) const PARSERS: &[Parser] = &[
     ("stat: uptime", &["proc/uptime"], |text| seen(stat::parse_uptime(text))),
     ("textfile", &[], |text| seen(textfile::format::parse(text, 1000))),
     ("udp queues", &["proc/net/udp", "proc/net/udp6"], |text| seen(udp_queues::parse(text))),
-    ("unit", &[], |text| {
+    ("unit", &["proc/self/cgroup"], |text| {
         seen(unit::parse_cgroup(text).map(unit::place));
         text.lines().for_each(|path| seen(unit::place(path)));
     }),
