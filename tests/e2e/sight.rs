@@ -10,8 +10,8 @@ use crate::support::{Page, Series, parse};
 /// Where only root may go: the one thing that takes a capability (docs/deploy.md, "What it does not see").
 pub(crate) const CLOSED: &str = "/root/inner";
 
-/// Families that tell of the agent that asks.
-const ITS_OWN: &[&str] = &["process_", "vigie_", "node_scrape_collector_", "node_textfile_"];
+/// Families that tell of the agent that asks, or that count from when it began.
+const ITS_OWN: &[&str] = &["process_", "namedprocess_", "vigie_", "node_scrape_collector_", "node_textfile_"];
 
 /// How far a number may lie outside what root saw just before and just after: of the larger one, and at all. The one who
 /// asks is a process with its memory and its sockets.

@@ -32,6 +32,21 @@ pub(crate) fn node_exporter(args: &[&str]) -> Option<Peer> {
     Some(peer)
 }
 
+/// Debian's process-exporter with this configuration, for processes and not their threads.
+pub(crate) fn process_exporter(config: &str) -> Option<Peer> {
+    let program = find("prometheus-process-exporter").or_else(|| find("process-exporter"))?;
+    let peer = Peer::spawn(&program, |port, command, directory| {
+        let file = directory.join("names.yml");
+        std::fs::write(&file, config).expect("a configuration for process-exporter");
+        command
+            .arg(format!("-web.listen-address=127.0.0.1:{port}"))
+            .arg(format!("-config.path={}", file.display()))
+            .args(["-threads=false", "-gather-smaps=false"]);
+    });
+    peer.wait_answer("/");
+    Some(peer)
+}
+
 /// Prometheus with this configuration, in which `PORT` of the scraped agent stands already.
 pub(crate) fn prometheus(config: &str) -> Option<Peer> {
     let program = find("prometheus")?;
