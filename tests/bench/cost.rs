@@ -15,6 +15,7 @@
 mod encoding;
 mod inside;
 mod outside;
+mod processes;
 mod report;
 #[path = "../support/mod.rs"]
 mod support;
@@ -32,6 +33,8 @@ const SECTIONS: &[Section] = &[
     ("allocations", inside::allocations),
     ("rendering", inside::rendering),
     ("encoding", encoding::encoding),
+    ("processes", processes::processes),
+    ("room", processes::room),
     ("memory", outside::memory),
     ("binary", outside::binary),
 ];
