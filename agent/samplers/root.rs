@@ -11,7 +11,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 use nix::sys::uio::pread;
 use nix::unistd::AccessFlags;
-use rustix::fs::RawDir;
+use rustix::fs::{FileType, RawDir};
 
 use super::SampleError;
 use super::fields::Malformed;
@@ -254,13 +254,19 @@ impl Dir {
         Some(buffer.text().trim_ascii())
     }
 
+    /// Reads a whole file that comes and goes: nothing where it is not there, or does not tell.
+    pub fn whole<'b>(&self, path: &str, buffer: &'b mut Buffer) -> Option<&'b str> {
+        self.fill(path, buffer, false).ok()?;
+        Some(buffer.text())
+    }
+
     /// The names in a directory below this one, sorted. `names` is overwritten and its memory used again.
     ///
     /// # Errors
     /// As [`Dir::read`].
     pub fn list(&self, path: &str, names: &mut Vec<String>) -> Result<(), SampleError> {
         let mut count = 0;
-        self.each(path, |name| {
+        self.each(path, |name, _| {
             match names.get_mut(count) {
                 Some(slot) => {
                     slot.clear();
@@ -272,6 +278,23 @@ impl Dir {
         })?;
         names.truncate(count);
         names.sort_unstable();
+        self.note(path, || Passed::Directory);
+        Ok(())
+    }
+
+    /// Visits the names of the directories in a directory below this one, in no order.
+    ///
+    /// # Errors
+    /// As [`Dir::read`].
+    pub fn each_directory(&self, path: &str, mut visit: impl FnMut(&str)) -> Result<(), SampleError> {
+        self.each(path, |name, kind| {
+            if matches!(kind, FileType::Directory | FileType::Unknown) {
+                if self.record.is_some() {
+                    self.note_once(&format!("{path}/{name}"));
+                }
+                visit(name);
+            }
+        })?;
         self.note(path, || Passed::Directory);
         Ok(())
     }
@@ -289,7 +312,7 @@ impl Dir {
             }
         }
         let mut count = 0;
-        self.each(path, |name| {
+        self.each(path, |name, _| {
             count += 1;
             if self.record.is_some() {
                 self.note(&format!("{path}/{name}"), || Passed::File(Vec::new()));
@@ -298,11 +321,11 @@ impl Dir {
         Ok(count)
     }
 
-    fn each(&self, path: &str, visit: impl FnMut(&str)) -> Result<(), SampleError> {
+    fn each(&self, path: &str, visit: impl FnMut(&str, FileType)) -> Result<(), SampleError> {
         self.entries(path, visit).map_err(|errno| read_error(&self.at(path), errno))
     }
 
-    fn entries(&self, path: &str, mut visit: impl FnMut(&str)) -> Result<(), Errno> {
+    fn entries(&self, path: &str, mut visit: impl FnMut(&str, FileType)) -> Result<(), Errno> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let dir = openat(&self.fd, path, flags, Mode::empty())?;
         let mut entries = [MaybeUninit::uninit(); 4 << 10];
@@ -311,7 +334,7 @@ impl Dir {
             let entry = entry.map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
             let name = entry.file_name().to_string_lossy();
             if name != "." && name != ".." {
-                visit(&name);
+                visit(&name, entry.file_type());
             }
         }
         Ok(())

@@ -49,7 +49,7 @@ impl Dir {
     /// As [`Dir::read`].
     pub fn numbers(&self, numbers: &mut Vec<u32>) -> Result<(), SampleError> {
         numbers.clear();
-        self.each(".", |name| {
+        self.each(".", |name, _| {
             if name.starts_with(|first: char| first.is_ascii_digit()) {
                 numbers.extend(name.parse::<u32>());
             }
@@ -71,7 +71,7 @@ impl Dir {
             return Ok(u64::try_from(stat.st_size).unwrap_or_default());
         }
         let mut count = 0;
-        self.entries(path, |_| count += 1).map_err(Missed::from)?;
+        self.entries(path, |_, _| count += 1).map_err(Missed::from)?;
         Ok(count)
     }
 
