@@ -62,11 +62,12 @@ pub fn capture(record: &Record, root: &Root, dir: &Path) -> Result<Captured, Cap
     }
     for (path, passed) in record.iter() {
         let path = below(path);
+        let place = dir.join(scrubber.as_mut().map_or_else(|| path.clone(), |scrubber| scrubber.path(&path)));
         match passed {
-            Passed::Directory => create(&dir.join(&path))?,
+            Passed::Directory => create(&place)?,
             Passed::File(content) => match scrubbed(scrubber.as_mut(), &path, content) {
                 Some(content) => {
-                    write(&dir.join(&path), &content)?;
+                    write(&place, &content)?;
                     captured.files += 1;
                 }
                 None => captured.left_out.push(path),
@@ -147,10 +148,11 @@ fn readme(captured: &Captured) -> String {
          - hardware addresses (02:00:00:…), IP addresses (198.18.… and 2001:db8::…), interface aliases\n\
          - serial numbers, WWNs, UUIDs and labels of disks and filesystems\n\
          - the hostname and the NIS domain\n\
+         - instances of systemd units (unit@…), names of virtual machines and of LXC containers\n\
          - sources of network mounts, and every mount option that has a value\n\n\
          What is still in it: names of interfaces, disks, mount points and local volumes, the numbers of ports in use, \
          the kernel and the distribution,\n\
-         names of processes, of services and of containers, numbers of users, and all counters. No command line and no \
+         names of processes and of systemd units, ids of containers, numbers of users, and all counters. No command line and no \
          environment of any process is in it.\n\n",
     );
     if !captured.left_out.is_empty() {

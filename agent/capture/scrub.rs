@@ -1,11 +1,12 @@
 //! What a capture must not tell: addresses, serial numbers, host names, secrets in mount options.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use regex_lite::Regex;
 
 use pseudonyms::Pseudonyms;
 
+mod cgroups;
 mod pseudonyms;
 
 /// What every captured host is called.
@@ -21,6 +22,9 @@ const NO_NAMES: &[&str] = &["localhost", "host", "linux", "ubuntu", "debian", "v
 const HOST_FILES: &[&str] = &["etc/os-release", "usr/lib/os-release", "etc/localtime", "etc/selinux/config"];
 
 const UDEV_DATA: &str = "run/udev/data";
+
+/// Where the names of directories say who runs what.
+const CGROUPS: &str = "sys/fs/cgroup";
 
 /// Properties of udev's database that describe a product. All others are dropped, unless [`UDEV_SECRETS`] has them.
 const UDEV_FACTS: &[&str] = &[
@@ -124,6 +128,17 @@ impl Scrubber {
             _ => text.into_owned(),
         };
         Some(self.everywhere(&text).into_bytes())
+    }
+
+    /// Where a file is, below the captured folder.
+    pub(super) fn path(&mut self, path: &Path) -> PathBuf {
+        let Ok(cgroup) = path.strip_prefix(CGROUPS) else { return path.to_owned() };
+        let mut told = PathBuf::from(CGROUPS);
+        for name in cgroup {
+            let name = cgroups::name(&name.to_string_lossy(), &mut self.pseudonyms);
+            told.push(self.everywhere(&name));
+        }
+        told
     }
 
     pub(super) fn mount_point(&mut self, path: &str) -> String {
@@ -266,6 +281,22 @@ mod tests {
         assert_eq!(scrubber.mount_point(pod), told);
         let info = scrubber.file(Path::new("proc/1/mountinfo"), pod.as_bytes()).unwrap();
         assert_eq!(info, format!("{told}\n").as_bytes());
+    }
+
+    #[test]
+    fn paths_of_units_keep_no_hostname_and_others_stay() {
+        let mut scrubber = Scrubber::new("db-7");
+        let mut told = |path: &str| scrubber.path(Path::new(path)).to_string_lossy().into_owned();
+        let path = "sys/fs/cgroup/system.slice/backup-db-7.service/memory.stat";
+        assert_eq!(told(path), "sys/fs/cgroup/system.slice/backup-captured-host.service/memory.stat");
+        assert_eq!(
+            told("sys/fs/cgroup/system.slice/vpn@acme.service"),
+            "sys/fs/cgroup/system.slice/vpn@captured-1.service"
+        );
+        let swap = |uuid: &str| format!("sys/fs/cgroup/system.slice/dev-disk-by\\x2duuid-{uuid}.swap");
+        let uuid = r"6fa459ea\x2dee8a\x2d3ca4\x2d894e\x2ddb77e160355e";
+        assert_eq!(told(&swap(uuid)), swap("00000000-0000-4000-8000-000000000001"));
+        assert_eq!(told("sys/block/sda@1/size"), "sys/block/sda@1/size");
     }
 
     #[test]

@@ -8,8 +8,9 @@ use regex_lite::{Captures, Regex};
 
 static HARDWARE: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"\b[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5,19}\b").ok());
+/// In the name of a unit a dash is `\x2d`.
 static UUID: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"\b[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\b").ok());
+    LazyLock::new(|| Regex::new(r"\b[0-9A-Fa-f]{8}((-|\\x2d)[0-9A-Fa-f]{4}){3}(-|\\x2d)[0-9A-Fa-f]{12}\b").ok());
 static DOTTED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b\d{1,3}(\.\d{1,3}){3}\b").ok());
 static SOCKET: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"\b([0-9A-F]{32}|[0-9A-F]{8}):([0-9A-F]{4})\b").ok());
@@ -26,7 +27,9 @@ impl Pseudonyms {
     pub(super) fn of_addresses(&mut self, text: &str) -> String {
         let text = replace(&HARDWARE, text, |found| self.hardware(found));
         let text = replace(&UUID, &text, |found| {
-            self.pseudonym("uuid", found, |number| format!("00000000-0000-4000-8000-{number:012x}"))
+            self.pseudonym("uuid", &found.replace(r"\x2d", "-"), |number| {
+                format!("00000000-0000-4000-8000-{number:012x}")
+            })
         });
         replace(&DOTTED, &text, |found| match found.parse() {
             Ok(address) => self.ipv4(address).to_string(),
@@ -38,8 +41,13 @@ impl Pseudonyms {
     pub(super) fn attribute(&mut self, text: &str) -> String {
         match text.trim_ascii() {
             "" => text.to_owned(),
-            secret => format!("{}\n", self.pseudonym("id", secret, |number| format!("captured-{number}"))),
+            secret => format!("{}\n", self.id(secret)),
         }
+    }
+
+    /// A name that tells one thing from all others.
+    pub(super) fn id(&mut self, secret: &str) -> String {
+        self.pseudonym("id", secret, |number| format!("captured-{number}"))
     }
 
     fn hardware(&mut self, address: &str) -> String {
