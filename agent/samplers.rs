@@ -35,6 +35,7 @@ pub mod processes;
 pub mod root;
 pub mod schedstat;
 pub mod selinux;
+pub mod services;
 pub mod sockstat;
 pub mod softnet;
 pub mod stat;
@@ -106,6 +107,7 @@ pub static ALL: &[&Declaration] = &[
     &processes::SAMPLER,
     &schedstat::SAMPLER,
     &selinux::SAMPLER,
+    &services::SAMPLER,
     &sockstat::SAMPLER,
     &softnet::SAMPLER,
     &stat::SAMPLER,
@@ -137,6 +139,8 @@ pub struct Options {
     pub netstat: netstat::Options,
     /// Which groups processes belong to, and how many groups are shown.
     pub processes: processes::Options,
+    /// Which units and containers are shown.
+    pub services: services::Options,
     /// Where files of other programs are.
     pub textfile: textfile::Options,
     /// Which counters are shown.
@@ -147,8 +151,19 @@ impl Options {
     /// Whether a sampler's own options are the same in `other`.
     pub fn same_for(&self, sampler: &str, other: &Options) -> bool {
         // Whoever adds options is told here.
-        let Options { disabled: _, arp, diskstats, filesystem, netclass, netdev, netstat, processes, textfile, vmstat } =
-            self;
+        let Options {
+            disabled: _,
+            arp,
+            diskstats,
+            filesystem,
+            netclass,
+            netdev,
+            netstat,
+            processes,
+            services,
+            textfile,
+            vmstat,
+        } = self;
         match sampler {
             "arp" => *arp == other.arp,
             "diskstats" => *diskstats == other.diskstats,
@@ -157,6 +172,8 @@ impl Options {
             "netdev" => *netdev == other.netdev,
             "netstat" => *netstat == other.netstat,
             "processes" => *processes == other.processes,
+            // Their I/O leaves out the same devices.
+            "services" => *services == other.services && *diskstats == other.diskstats,
             "textfile" => *textfile == other.textfile,
             "vmstat" => *vmstat == other.vmstat,
             _ => true,

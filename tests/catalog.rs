@@ -21,13 +21,19 @@ const UNIT_NOT_IN_NAME: &[&str] = &[
     "node_sockstat_",
     // Of the queues' length in bytes.
     "node_udp_queues",
+    // cAdvisor's words.
+    "container_memory_cache",
+    "container_memory_kernel_usage",
+    "container_memory_rss",
+    "container_memory_swap",
 ];
 
 /// Names with a word that looks like a unit and is none, by the start of the name.
 const NO_UNIT_IN_NAME: &[&str] = &[];
 
-/// Counters whose name does not end in `_total`, as process-exporter has them.
-const COUNTERS_WITHOUT_TOTAL: &[&str] = &["namedprocess_scrape_partial_errors", "namedprocess_scrape_procread_errors"];
+/// Counters whose name does not end in `_total`, as process-exporter and cAdvisor have them.
+const COUNTERS_WITHOUT_TOTAL: &[&str] =
+    &["container_memory_failcnt", "namedprocess_scrape_partial_errors", "namedprocess_scrape_procread_errors"];
 
 /// The attribute of a process group. What has the same name without it is about the agent itself.
 const GROUP: &str = "vigie.process.group.name";
@@ -283,6 +289,7 @@ fn sums_of_the_agent_do_not_start_with_the_host() {
             // What groups use is counted from the agent's first look.
             Some("process") => Since::Agent,
             Some("vigie") => Since::Agent,
+            Some("container" | "systemd") => Since::Unknown,
             _ => Since::Boot,
         };
         if metric.otel.is_some() && sum && metric.since != expected {

@@ -14,9 +14,9 @@ Everything that vigie can show, source by source. This page is what `vigie metri
 
 A host shows what its kernel has: what it lacks gives no series. `{…}` in a name stands for what the kernel calls the
 field. `—` means that this side has no such metric. Over OTLP a *sum* of a counter starts where the counter does:
-with the host, with the agent (`process.*`, `vigie.*`), or after a reset. What other programs leave in text files keeps its
-name there and counts from when it was first seen; of their histograms and summaries those are pushed whose samples
-agree with one another.
+with the host, with the agent (`process.*`, `vigie.*`), or after a reset; that of a unit or a container, whose start the
+kernel does not tell, when it was first seen. What other programs leave in text files keeps its name there and counts
+from when it was first seen; of their histograms and summaries those are pushed whose samples agree with one another.
 ";
 
 /// One table a source.

@@ -9,7 +9,7 @@ use vigie::push::client::answer;
 use vigie::push::spool;
 use vigie::samplers::{
     agent, arp, conntrack, cpu, disk, filefd, filesystem, loadavg, memory, netclass, netdev, netstat, os, pressure,
-    processes, schedstat, selinux, sockstat, softnet, stat, textfile, udp_queues, unit, vmstat,
+    processes, schedstat, selinux, services, sockstat, softnet, stat, textfile, udp_queues, unit, vmstat,
 };
 
 /// A parser: its name, good input below `/` of a host, and how it is called.
@@ -80,6 +80,16 @@ pub(crate) const PARSERS: &[Parser] = &[
     ("schedstat", &["proc/schedstat"], |text| seen(schedstat::parse(text, |name, row| seen((name, row))))),
     ("selinux: cache", &["sys/fs/selinux/avc/cache_stats"], |text| seen(selinux::parse_cache(text))),
     ("selinux: hash", &["sys/fs/selinux/avc/hash_stats"], |text| seen(selinux::parse_hash(text))),
+    ("services: blkio", &[], |text| {
+        services::files::parse_blkio(text, |device, key, value| seen((device, key, value)))
+    }),
+    ("services: flat", &["sys/fs/cgroup/system.slice/cpu.stat"], |text| {
+        services::files::parse_flat(text, |key, value| seen((key, value)));
+    }),
+    ("services: io", &["sys/fs/cgroup/system.slice/io.stat"], |text| {
+        services::files::parse_io(text, |device, key, value| seen((device, key, value)));
+    }),
+    ("services: limit", &["sys/fs/cgroup/system.slice/memory.max"], |text| seen(services::files::parse_limit(text))),
     ("sockstat", &["proc/net/sockstat", "proc/net/sockstat6"], |text| {
         seen(sockstat::parse(text, |protocol, key, value| seen((protocol, key, value))));
     }),
