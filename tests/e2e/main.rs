@@ -14,6 +14,7 @@
 
 mod client;
 mod machine;
+mod services;
 mod sight;
 #[path = "../support/mod.rs"]
 mod support;
@@ -43,11 +44,12 @@ fn a_package_lives_its_life() {
     for version in [OLD, NEW] {
         pack(version, packages.path());
     }
-    let steps: [(&str, Step); 18] = [
+    let steps: [(&str, Step); 19] = [
         ("it is installed, runs and answers", installs),
         ("its units are without fault", units_are_clean),
         ("it has no privilege", has_no_privilege),
         ("the hardened agent sees what root sees", sight::sees_what_root_sees),
+        ("it tells two services apart by what they use", services::tells_two_services_apart),
         ("a reload takes a good configuration and refuses a bad one", reloads),
         ("a bad configuration is a failure with its reason, and no loop", bad_configuration_fails),
         ("a secret reaches it by LoadCredential, and a reload too", takes_credentials),
