@@ -1,18 +1,24 @@
 //! A unit of known load in a real control group, beside what the kernel says of the same processes by other ways.
 
 // Helpers of a test may panic as the test may. Tests may run other programs.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_types)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::disallowed_types
+)]
 
 mod support;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Instant, SystemTime};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
-use support::skipped;
+use support::{Cgroups, skipped};
 use vigie::samplers::root::{Buffer, Root};
 use vigie::samplers::{Options, services};
 use vigie::snapshot::{Reading, Value};
@@ -29,47 +35,6 @@ while [ $i -lt 300 ]; do
 done
 dd if=/dev/zero of=/dev/null bs=64M count=1 2>/dev/null
 "#;
-
-/// A slice with one unit, in every hierarchy there is; gone with this.
-struct Cgroups(Vec<PathBuf>);
-
-impl Cgroups {
-    /// Why it cannot be made here, where that is so.
-    fn new(slice: &str) -> Result<Cgroups, String> {
-        let mount = Path::new("/sys/fs/cgroup");
-        let unified = mount.join("cgroup.controllers").exists();
-        let names = ["systemd", "unified", "cpu", "cpuacct", "memory", "pids"];
-        let hierarchies = if unified { vec![mount.to_owned()] } else { names.map(|name| mount.join(name)).to_vec() };
-        let mut made = Cgroups(Vec::new());
-        for hierarchy in hierarchies.iter().filter(|hierarchy| hierarchy.exists()) {
-            let slice = hierarchy.join(slice);
-            fs::create_dir(&slice).map_err(|error| format!("no cgroup can be made: {}: {error}", slice.display()))?;
-            made.0.push(slice.clone());
-            if unified {
-                // Without this the unit has no memory and no tasks of its own; what the root lacks stays away.
-                for controller in ["+memory", "+pids"] {
-                    let _ = fs::write(hierarchy.join("cgroup.subtree_control"), controller);
-                    let _ = fs::write(slice.join("cgroup.subtree_control"), controller);
-                }
-            }
-            fs::create_dir(slice.join(UNIT)).unwrap();
-            made.0.push(slice.join(UNIT));
-        }
-        if made.0.is_empty() { Err("there are no cgroups".to_owned()) } else { Ok(made) }
-    }
-
-    fn units(&self) -> impl Iterator<Item = &PathBuf> {
-        self.0.iter().filter(|path| path.ends_with(UNIT))
-    }
-}
-
-impl Drop for Cgroups {
-    fn drop(&mut self) {
-        for path in self.0.iter().rev() {
-            let _ = fs::remove_dir(path);
-        }
-    }
-}
 
 /// CPU time of all children that have ended, and of theirs.
 fn children_seconds() -> f64 {
@@ -101,13 +66,13 @@ fn pass(include: String) -> impl Fn(&str, &str) -> Option<f64> {
 #[test]
 fn children_that_lived_for_milliseconds_count() {
     let slice = format!("vigietest{}.slice", std::process::id());
-    let cgroups = match Cgroups::new(&slice) {
+    let cgroups = match Cgroups::new(&slice, &[UNIT]) {
         Ok(cgroups) => cgroups,
         Err(why) => return skipped(&why),
     };
     let before = children_seconds();
     let mut load = Command::new("sh");
-    load.args(["-ec", LOAD, "sh"]).args(cgroups.units());
+    load.args(["-ec", LOAD, "sh"]).args(cgroups.of(UNIT));
     assert!(load.status().unwrap().success());
     let burnt = children_seconds() - before;
 

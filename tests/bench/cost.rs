@@ -19,6 +19,7 @@ mod processes;
 mod report;
 #[path = "../support/mod.rs"]
 mod support;
+mod units;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,7 @@ const SECTIONS: &[Section] = &[
     ("shared", outside::shared),
     ("pass", inside::pass),
     ("allocations", inside::allocations),
+    ("units", units::units),
     ("rendering", inside::rendering),
     ("encoding", encoding::encoding),
     ("processes", processes::processes),

@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod agent;
+mod cgroups;
 mod clock;
 mod environment;
 mod exposition;
@@ -12,6 +13,7 @@ mod http;
 mod peer;
 
 pub(crate) use agent::{Agent, Launch, Run, vigie};
+pub(crate) use cgroups::Cgroups;
 pub(crate) use clock::{WallClock, now_seconds};
 pub(crate) use exposition::{Page, Series, parse, parse_open_metrics};
 pub(crate) use fuse::{Hanging, with_own_mounts};
