@@ -22,7 +22,7 @@ use super::pattern::Pattern;
 use super::root::{Buffer, Root};
 use super::{Declaration, SampleError, Sampler, Tier};
 use crate::config::quantity;
-use crate::metric::{Metric, Unit};
+use crate::metric::{Metric, Since, Unit};
 use crate::samplers;
 use crate::snapshot::Reading;
 use account::Account;
@@ -46,7 +46,8 @@ static LEFT_OUT: Metric = Metric::gauge(
     Unit::Of("{unit}"),
     "Units and containers that are not shown because there are more than max_units.",
 )
-.otel("vigie.unit.left_out");
+.otel_up_down("vigie.unit.left_out")
+.since(Since::Agent);
 
 /// The declaration of `services`.
 pub static SAMPLER: Declaration = Declaration {
