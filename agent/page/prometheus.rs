@@ -60,8 +60,10 @@ impl Renderer {
                     Format::OpenMetrics => open_head(&family.metric, place.taken, out),
                 }
             }
-            let rewrite =
-                format == Format::OpenMetrics && matches!(family.metric.kind, Kind::Histogram | Kind::Summary);
+            // Ours are spelled so when they are born.
+            let rewrite = format == Format::OpenMetrics
+                && matches!(family.metric, MetricRef::Born(_))
+                && matches!(family.metric.kind, Kind::Histogram | Kind::Summary);
             for point in family.points() {
                 if place.shared && !seen.insert((point.labels.suffix(), point.labels.page())) {
                     continue;

@@ -151,14 +151,15 @@ fn numbers_are_spelled_as_both_formats_want_them() {
 }
 
 #[test]
-fn bounds_are_canonical_in_openmetrics_and_as_they_came_in_text() {
+fn bounds_of_others_are_canonical_in_openmetrics_and_as_they_came_in_text() {
+    let (latency, times) = (Arc::new(LATENCY.clone()), Arc::new(TIMES.clone()));
     let histogram = reading(|reading| {
         for (le, count) in [("1", 1_i64), ("2.50", 2), ("1000000", 3), ("0.00001", 4), ("+Inf", 5)] {
             let labels = Labels::part("_bucket", &[("path", "/,le=\"1\""), ("le", le)]);
-            reading.put_with(&LATENCY, &labels, count);
+            reading.put_born(&latency, &labels, count);
         }
-        reading.put_with(&LATENCY, &Labels::part("_count", &[("path", "/")]), 5_i64);
-        reading.put_with(&TIMES, &Labels::new(&[("quantile", "1")]), 0.5);
+        reading.put_born(&latency, &Labels::part("_count", &[("path", "/")]), 5_i64);
+        reading.put_born(&times, &Labels::new(&[("quantile", "1")]), 0.5);
     });
     let snapshot = snapshot(vec![histogram]);
     let open = page(&snapshot, Format::OpenMetrics);
