@@ -73,7 +73,7 @@ pub enum Command {
 
     /// Tell everything that is wrong with the configuration, without starting anything
     Check {
-        /// Also try each address of http.listen, and tell what is in the way
+        /// Also try each address of http.listen and ask each probe once, and tell what is in the way
         #[arg(long)]
         connect: bool,
     },

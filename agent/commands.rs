@@ -20,6 +20,8 @@ use crate::push::start::Starts;
 use crate::samplers::{self, root::Record, root::Root};
 use crate::supervisor::Handle;
 
+mod trial;
+
 /// Prints the version, and what it was built for.
 ///
 /// # Errors
@@ -88,10 +90,11 @@ pub fn capture(config: &Config, directory: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says that the configuration is good (a bad one did not come this far), and with `connect` tries the addresses.
+/// Says that the configuration is good (a bad one did not come this far), and with `connect` tries the addresses and
+/// asks every probe once.
 ///
 /// # Errors
-/// When a file that the configuration names cannot be used, or an address cannot be had.
+/// When a file that the configuration names cannot be used, an address cannot be had, or a probe fails.
 pub fn check(cli: &Cli, config: &Config, connect: bool) -> anyhow::Result<()> {
     let mut out = stdout();
     let source = cli.config_file().map_or("built-in defaults".to_owned(), |file| file.display().to_string());
@@ -119,11 +122,22 @@ pub fn check(cli: &Cli, config: &Config, connect: bool) -> anyhow::Result<()> {
         }
     }
     let pushes = check_push(&config.otlp, connect)?;
+    let plans = config.probe.plans();
+    let mut failed = 0;
+    if connect {
+        let paths = &config.paths;
+        failed = trial::run(Root::open(&paths.proc, &paths.sys, &paths.root)?, &plans, &mut out)?;
+    } else if !plans.is_empty() {
+        writeln!(out, "probes: {}", plans.len())?;
+    }
     if taken > 0 {
         bail!("{taken} of {} addresses cannot be had", config.http.listen.len());
     }
     if !pushes {
         bail!("the collector cannot be pushed to");
+    }
+    if failed > 0 {
+        bail!("{failed} of {} probes fail", plans.len());
     }
     Ok(writeln!(out, "good")?)
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::samplers;
+use crate::{probes, samplers};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -15,6 +15,7 @@ mod listen;
 mod load;
 mod mistake;
 mod otlp;
+mod probe;
 pub mod quantity;
 mod secret;
 mod tree;
@@ -36,6 +37,8 @@ pub struct Config {
     pub sampling: Sampling,
     /// Which sources are read, and how.
     pub samplers: samplers::Options,
+    /// Which targets are asked, and what.
+    pub probe: probes::Options,
     /// The page.
     pub http: Http,
     /// The push.
@@ -243,9 +246,9 @@ impl Config {
     /// A number of 48 bits, which a float holds exactly: the same for every agent with the same effective
     /// configuration, however it was written. It knows where secrets are, and not what they are.
     pub fn hash(&self) -> u64 {
-        let Config { host, paths, sampling, samplers, http, otlp, log, variables: _ } = self;
+        let Config { host, paths, sampling, samplers, probe, http, otlp, log, variables: _ } = self;
         let Http { listen, max_age, deadline, max_connections, tls, users } = http;
-        let mut text = format!("{host:?}{paths:?}{sampling:?}{samplers:?}{log:?}");
+        let mut text = format!("{host:?}{paths:?}{sampling:?}{samplers:?}{probe:?}{log:?}");
         let _ = write!(text, "{listen:?}{max_age:?}{deadline:?}{max_connections:?}{tls:?}");
         let Otlp { endpoint, metrics_endpoint, protocol, interval, timeout, compression, .. } = otlp;
         let Otlp { naming, headers, tls, spool, .. } = otlp;

@@ -133,6 +133,7 @@ impl Daemon<'_> {
         if tokio::time::timeout(FIRST_PASS, handle.first_pass()).await.is_err() {
             tracing::warn!("the first sampling pass takes long; serving without it");
         }
+        handle.probe(&config);
         push.adopt(prepared, &config).await;
         let serving = Serving::start(server, Watch { handle: handle.clone(), push: push.status() });
         for address in sockets.addresses() {

@@ -1,4 +1,4 @@
-//! The supervisor: samples every source in time, publishes what they say, and knows how they are.
+//! The supervisor: samples every source and asks every target in time, publishes what they say, and knows how they are.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -14,12 +14,15 @@ use crate::snapshot::{Reading, Snapshot};
 use crate::systemd::Watchdog;
 
 mod account;
+mod probing;
 mod sampling;
 mod schedule;
 mod source;
 
 use account::Account;
 pub use account::{Health, METRICS, SourceHealth};
+use probing::Probing;
+pub use probing::{METRICS as PROBE_METRICS, ProbeHealth, probe_once};
 use sampling::Orders;
 use schedule::Schedule;
 use source::{Renewed, Source, lock};
@@ -29,7 +32,8 @@ use source::{Renewed, Source, lock};
 pub struct Handle(Arc<Shared>);
 
 struct Shared {
-    root: Root,
+    root: Arc<Root>,
+    probing: Probing,
     declarations: &'static [&'static Declaration],
     host: String,
     started: Instant,
@@ -86,6 +90,7 @@ impl Handle {
     pub fn of(root: Root, config: &config::Config, declarations: &'static [&'static Declaration]) -> Handle {
         let now = Instant::now();
         let host = identity(&root);
+        let root = Arc::new(root);
         let interval = config.sampling.interval;
         let orders = Orders {
             schedule: Schedule::new(&host, interval, now, SystemTime::now()),
@@ -95,6 +100,7 @@ impl Handle {
         };
         let sources = sources_of(declarations, &config.samplers, &[]);
         Handle(Arc::new(Shared {
+            probing: Probing::new(&root, &host),
             root,
             declarations,
             host,
@@ -135,6 +141,11 @@ impl Handle {
     /// When the system gives no thread.
     pub fn start(&self) -> std::io::Result<()> {
         sampling::start(&self.0)
+    }
+
+    /// Begins to ask what the configuration's probes ask, on the runtime of whoever calls.
+    pub fn probe(&self, config: &config::Config) {
+        self.0.probing.watch(&config.probe);
     }
 
     /// Waits until the first pass is over.
@@ -189,6 +200,7 @@ impl Handle {
                 teller.tell(reading);
             })
         }));
+        shared.probing.tell(now, taken, &mut readings);
         let snapshot = Arc::new(Snapshot { readings, at: now, taken });
         *newest = Some((generation, Arc::clone(&snapshot)));
         snapshot
@@ -219,6 +231,7 @@ impl Handle {
         lock(&shared.orders).schedule =
             Schedule::new(&shared.host, config.sampling.interval, Instant::now(), SystemTime::now());
         lock(&shared.account).loaded(config);
+        shared.probing.watch(&config.probe);
         let now = Instant::now();
         *lock(&shared.changed) = now;
         shared.published();
@@ -231,8 +244,9 @@ impl Handle {
         self.0.published();
     }
 
-    /// Ends the sampling loop after the source that it is at.
+    /// Ends the probes, and the sampling loop after the source that it is at.
     pub fn stop(&self) {
+        self.0.probing.stop();
         lock(&self.0.orders).stopping = true;
         self.0.wake.notify_all();
     }

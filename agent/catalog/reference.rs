@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::metric::{Kind, Label, Metric, Otel};
-use crate::{instruments, push, samplers, supervisor};
+use crate::{instruments, probes, push, samplers, supervisor};
 
 const HEAD: &str = "# Metrics
 
@@ -23,7 +23,7 @@ from when it was first seen; of their histograms and summaries those are pushed 
 pub fn reference_markdown() -> String {
     let mut page = HEAD.to_owned();
     for (name, metrics) in sources() {
-        table(&mut page, name, metrics);
+        table(&mut page, &name, metrics);
     }
     page
 }
@@ -33,24 +33,28 @@ pub fn reference_markdown() -> String {
 /// # Errors
 /// Never in practice: what is written are texts.
 pub fn reference_json() -> Result<String, serde_json::Error> {
-    let entries =
-        sources().into_iter().flat_map(|(source, metrics)| metrics.iter().map(move |metric| Entry::of(source, metric)));
+    let sources = sources();
+    let entries = sources.iter().flat_map(|(source, metrics)| metrics.iter().map(|metric| Entry::of(source, metric)));
     serde_json::to_string_pretty(&entries.collect::<Vec<_>>()).map(|json| json + "\n")
 }
 
-fn sources() -> Vec<(&'static str, &'static [&'static Metric])> {
-    let mut sources: Vec<_> = samplers::ALL.iter().map(|source| (source.name, source.metrics)).collect();
-    sources.sort_by_key(|(name, _)| *name);
-    sources.push(("vigie itself", supervisor::METRICS));
-    sources.push(("the push", push::status::METRICS));
-    sources.push(("vigie's own work, as histograms", instruments::METRICS));
+fn sources() -> Vec<(String, &'static [&'static Metric])> {
+    let mut sources: Vec<_> = samplers::ALL.iter().map(|source| (source.name.to_owned(), source.metrics)).collect();
+    sources.sort_by(|(one, _), (two, _)| one.cmp(two));
+    sources.push(("every probe".to_owned(), supervisor::PROBE_METRICS));
+    sources.push(("probes that connect".to_owned(), probes::connect::METRICS));
+    let kinds = probes::ALL.iter().filter(|kind| !kind.metrics.is_empty());
+    sources.extend(kinds.map(|kind| (format!("probe.{}", kind.name), kind.metrics)));
+    sources.push(("vigie itself".to_owned(), supervisor::METRICS));
+    sources.push(("the push".to_owned(), push::status::METRICS));
+    sources.push(("vigie's own work, as histograms".to_owned(), instruments::METRICS));
     sources
 }
 
 /// A metric as programs read it; a side that has no such metric is missing.
 #[derive(Serialize)]
 struct Entry {
-    source: &'static str,
+    source: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     prometheus: Option<PrometheusEntry>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,7 +79,7 @@ struct OtelEntry {
 }
 
 impl Entry {
-    fn of(source: &'static str, metric: &'static Metric) -> Entry {
+    fn of(source: &str, metric: &'static Metric) -> Entry {
         let labels = || metric.labels.iter();
         let prometheus = || PrometheusEntry {
             name: &metric.name,
@@ -90,7 +94,7 @@ impl Entry {
             attributes: labels().map(|label| label.otel).filter(|key| !key.is_empty()).collect(),
         };
         Entry {
-            source,
+            source: source.to_owned(),
             prometheus: metric.on_page.then(prometheus),
             opentelemetry: metric.otel.as_ref().map(opentelemetry),
             help: &metric.help,

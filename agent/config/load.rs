@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::listen::Listen;
 use super::mistake::{ConfigErrors, Fault, Kind, TOLD, list, nearest};
 use super::tree::{Node, Origin, Source, Table, Value};
-use super::{Config, Host, environment, otlp};
+use super::{Config, Host, environment, otlp, probe};
 use crate::samplers;
 
 /// The most that is read of a file, in bytes.
@@ -20,9 +20,6 @@ const FILE_LIMIT: u64 = 1 << 20;
 
 /// The bits of a file's mode that let others than its owner read it.
 const READABLE_BY_OTHERS: u32 = 0o044;
-
-/// Sections of the interface that this version lacks.
-const LATER: [&str; 1] = ["probe"];
 
 /// Not a key: it provokes the list of those that are.
 const NO_KEY: &str = "?";
@@ -103,6 +100,7 @@ fn check(tree: &Node, faults: &mut Vec<Fault>) {
     check_listen(tree, faults);
     check_host(tree, faults);
     otlp::check(tree, faults);
+    probe::check(tree, faults);
 }
 
 fn check_disabled(tree: &Node, faults: &mut Vec<Fault>) {
@@ -171,12 +169,10 @@ fn check_host(tree: &Node, faults: &mut Vec<Fault>) {
 fn advise(fault: &mut Fault) {
     let path: Vec<&str> = fault.path.iter().map(String::as_str).collect();
     let remedy = match &fault.kind {
-        Kind::Unknown { key, .. } if path.is_empty() && LATER.contains(&key.as_str()) => {
-            format!("this version of vigie does not have [{key}] yet")
-        }
         Kind::Unknown { key, .. } if path == ["samplers"] && is_sampler(key) => {
             format!("the sampler `{key}` has no options")
         }
+        Kind::Unknown { key, known } if probe::is_kind(&path) => probe::unknown(key, known),
         Kind::Unknown { key, known } => match (section_of(key), nearest(key, known.iter().copied())) {
             (Some(section), _) if path != [section] => format!("`{key}` belongs in [{section}]"),
             (_, Some(meant)) => format!("did you mean `{meant}`?"),
@@ -201,6 +197,9 @@ fn advise(fault: &mut Fault) {
                 Some(remedy) => remedy,
                 None => return,
             }
+        }
+        Kind::Unlike { expected, .. } if expected == "a list" && probe::is_kind(&path) => {
+            format!("write [[{}]]: there may be several", path.join("."))
         }
         Kind::Unlike { expected, .. } if expected.starts_with("a duration") && of_a_variable(fault) => {
             "the variable counts milliseconds".to_owned()
@@ -232,6 +231,7 @@ pub(super) fn known_below(path: &[&str]) -> Option<&'static [&'static str]> {
         Node::new(place.clone(), Value::Table(Table::from([(key.to_owned(), (place.clone(), node))])))
     };
     let inner = table(NO_KEY, Node::new(place.clone(), Value::Integer(0)));
+    let inner = if probe::is_kind(path) { Node::new(place.clone(), Value::List(vec![inner])) } else { inner };
     let tree = path.iter().rev().fold(inner, |node, key| table(key, node));
     match Config::deserialize(&tree) {
         Err(Fault { kind: Kind::Unknown { key, known }, path: found, .. }) if key == NO_KEY && found == path => {

@@ -8,6 +8,7 @@ use super::*;
 mod environment;
 mod example;
 mod otlp;
+mod probes;
 mod secrets;
 mod sets;
 
@@ -98,19 +99,6 @@ vigie.toml:4:1: unknown key `port` in [http]
   |
 4 | port = …
   | ^^^^ known here: `listen`, `max_age`, `deadline`, `max_connections`, `tls`, `users`
-",
-    );
-}
-
-#[test]
-fn what_comes_later_is_said_to_come_later() {
-    assert_told(
-        &refused("[[probe.http]]\nname = 'shop'\n"),
-        "
-vigie.toml:1:3: unknown key `probe`
-  |
-1 | [[probe.http]]
-  |   ^^^^^ this version of vigie does not have [probe] yet
 ",
     );
 }

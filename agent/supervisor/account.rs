@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use super::probing::ProbeHealth;
 use super::source::{Source, lock};
 use super::{LOOP_LOST, Shared};
 use crate::config;
@@ -130,6 +131,8 @@ pub struct Health {
     pub reason: Option<String>,
     /// Every source.
     pub sources: Vec<SourceHealth>,
+    /// Every probe.
+    pub probes: Vec<ProbeHealth>,
 }
 
 /// How one source is.
@@ -246,6 +249,7 @@ pub(super) fn health(shared: &Shared) -> Health {
         ready: reason.is_none(),
         reason,
         sources: sources.iter().map(|source| health_of(source, &shared.current(source, now), now)).collect(),
+        probes: shared.probing.health(now),
     }
 }
 

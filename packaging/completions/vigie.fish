@@ -40,7 +40,7 @@ complete -c vigie -n "__fish_vigie_using_subcommand run" -l set -d 'One option, 
 complete -c vigie -n "__fish_vigie_using_subcommand run" -s h -l help -d 'Print help'
 complete -c vigie -n "__fish_vigie_using_subcommand check" -l config -d 'The configuration [default: /etc/vigie/config.toml where it exists, else built-in defaults]' -r -F
 complete -c vigie -n "__fish_vigie_using_subcommand check" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s [repeatable]' -r
-complete -c vigie -n "__fish_vigie_using_subcommand check" -l connect -d 'Also try each address of http.listen, and tell what is in the way'
+complete -c vigie -n "__fish_vigie_using_subcommand check" -l connect -d 'Also try each address of http.listen and ask each probe once, and tell what is in the way'
 complete -c vigie -n "__fish_vigie_using_subcommand check" -s h -l help -d 'Print help'
 complete -c vigie -n "__fish_vigie_using_subcommand sample" -l format -d 'How it is written' -r -f -a "prometheus\t'Prometheus\' text format 0.0.4'
 openmetrics\t'`OpenMetrics` 1.0'

@@ -43,21 +43,32 @@ fn what_excludes_another_example_is_accepted_too() {
     assert!(loaded(&format!("otlp.protocol = 'http'\notlp.metrics_endpoint = {line}\n")).otlp.collector().is_some());
 }
 
+/// Its lines without the marks of comments, and with tables of a list written as one.
+fn legible() -> String {
+    let bare = |line: &str| line.strip_prefix('#').map_or(line, |line| line.trim_start_matches(' ')).to_owned();
+    let lines =
+        EXAMPLE.lines().map(bare).map(|line| match line.strip_prefix("[[").and_then(|l| l.strip_suffix("]]")) {
+            Some(table) => format!("[{table}]"),
+            None => line,
+        });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn every_known_key_is_in_the_example() {
-    fn visit(path: &mut Vec<&'static str>, missing: &mut Vec<String>) {
+    fn visit(path: &mut Vec<&'static str>, example: &str, missing: &mut Vec<String>) {
         let known = super::super::load::known_below(path);
         if let Some((key, section)) = path.split_last() {
             let header = format!("\n[{}]\n", section.join("."));
-            let below = EXAMPLE.split_once(&header).map_or(EXAMPLE, |(_, below)| below);
+            let below = example.split_once(&header).map_or(example, |(_, below)| below);
             let below = below.split("\n[").next().unwrap_or_default();
-            let table = EXAMPLE.contains(&format!("\n[{}]\n", path.join(".")));
-            let written =
-                below.lines().any(|line| line.trim_start_matches(['#', ' ']).starts_with(&format!("{key} = ")));
+            let (table, tables) = (format!("\n[{}]\n", path.join(".")), format!("\n[{}.", path.join(".")));
+            let table = example.contains(&table) || example.contains(&tables);
+            let written = below.lines().any(|line| line.starts_with(&format!("{key} = ")));
             let inline = section.last().is_some_and(|table| {
-                EXAMPLE
-                    .lines()
-                    .any(|line| line.contains(&format!("{table} = {{")) && line.contains(&format!("{key} = ")))
+                let of_table =
+                    |line: &str| [" = {", " = [{"].iter().any(|open| line.contains(&format!("{table}{open}")));
+                example.lines().any(|line| of_table(line) && line.contains(&format!("{key} = ")))
             });
             if !(table || written || inline) {
                 missing.push(path.join("."));
@@ -65,12 +76,17 @@ fn every_known_key_is_in_the_example() {
         }
         for key in known.unwrap_or_default() {
             path.push(key);
-            visit(path, missing);
+            visit(path, example, missing);
             path.pop();
         }
     }
-    let mut missing = Vec::new();
-    visit(&mut Vec::new(), &mut missing);
+    let (example, mut missing) = (legible(), Vec::new());
+    visit(&mut Vec::new(), &example, &mut missing);
+    for key in crate::probes::Common::KEYS {
+        if !example.lines().any(|line| line.starts_with(&format!("{key} = "))) {
+            missing.push((*key).to_owned());
+        }
+    }
     assert_eq!(missing, Vec::<String>::new());
 }
 

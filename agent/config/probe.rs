@@ -1,0 +1,62 @@
+//! What no single value of `[[probe.KIND]]` shows.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::mistake::{Fault, list, nearest};
+use super::quantity::{Human, parse_duration};
+use super::tree::{Node, Value};
+use crate::probes::Common;
+
+/// Whether a path leads to the tables of one kind.
+pub(super) fn is_kind(path: &[&str]) -> bool {
+    matches!(path, ["probe", _])
+}
+
+/// What to do about a key that neither all probes nor this kind, which has `own`, have.
+pub(super) fn unknown(key: &str, own: &[&str]) -> String {
+    let known = || Common::KEYS.iter().chain(own).copied();
+    match nearest(key, known()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("known here: {}", list(known())),
+    }
+}
+
+/// Notes what contradicts itself.
+pub(super) fn check(tree: &Node, faults: &mut Vec<Fault>) {
+    let Some(Value::Table(kinds)) = tree.at(&["probe"]).map(|node| &node.value) else { return };
+    for (kind, (_, probes)) in kinds {
+        let path = ["probe", kind.as_str()];
+        let mut names = HashSet::new();
+        // Those too that lack something: what else is wrong with them is told at once.
+        let Value::List(probes) = &probes.value else { continue };
+        for probe in probes {
+            check_name(probe, &path, &mut names, faults);
+            check_timeout(probe, &path, faults);
+        }
+    }
+}
+
+fn check_name<'a>(probe: &'a Node, path: &[&str; 2], names: &mut HashSet<&'a str>, faults: &mut Vec<Fault>) {
+    let Some((node, name)) = probe.at(&["name"]).and_then(|node| Some((node, node.text()?))) else { return };
+    let (complaint, remedy) = if name.trim().is_empty() {
+        ("expected a name".to_owned(), "such as \"shop\": it is the label `probe`")
+    } else if !names.insert(name) {
+        (format!("two probes of this kind are called {name:?}"), "give each a name of its own")
+    } else {
+        return;
+    };
+    let [probe, kind] = *path;
+    faults.push(Fault::at(&node.place, &[probe, kind, "name"], complaint, Some(remedy.to_owned())));
+}
+
+fn check_timeout(probe: &Node, path: &[&str; 2], faults: &mut Vec<Fault>) {
+    let written = |key| probe.at(&[key]).and_then(Node::text).and_then(parse_duration);
+    let interval = written("interval").unwrap_or(Common::named("").interval);
+    let too_long = |timeout: &Duration| *timeout > interval;
+    let (Some(node), Some(timeout)) = (probe.at(&["timeout"]), written("timeout").filter(too_long)) else { return };
+    let complaint = format!("{} is longer than the interval of {}", Human(timeout), Human(interval));
+    let remedy = "no check begins before the last one is over: shorten it, or raise `interval`".to_owned();
+    let [probe, kind] = *path;
+    faults.push(Fault::at(&node.place, &[probe, kind, "timeout"], complaint, Some(remedy)));
+}

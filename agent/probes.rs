@@ -1,0 +1,193 @@
+//! Probes: each asks one target one question, and answers or fails with a reason.
+//!
+//! A probe never times or judges itself: the supervisor does, for all of them alike.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::metric::{Label, Metric};
+use crate::samplers::root::Root;
+use crate::snapshot::{Labels, Reading, Value};
+
+pub mod address;
+pub mod aside;
+pub mod connect;
+pub mod failure;
+pub mod target;
+pub mod tcp;
+
+pub use failure::{ProbeError, Reason};
+pub use target::{Common, Target};
+
+/// One check under way.
+pub type Checking<'a> = Pin<Box<dyn Future<Output = Result<(), ProbeError>> + Send + 'a>>;
+
+/// Who asks one target. It lives on the network's thread: what may block goes aside.
+pub trait Probe: Send {
+    /// Asks once, and writes what was seen, also on the way to a failure. It is dropped where it takes too long.
+    fn check<'a>(&'a mut self, report: &'a mut Report) -> Checking<'a>;
+}
+
+/// What one check has seen.
+pub struct Report {
+    reading: Arc<Reading>,
+    labels: Labels,
+    doing: &'static str,
+}
+
+impl Report {
+    /// An empty one, for series of these labels.
+    pub fn new(reading: Arc<Reading>, labels: &Labels) -> Report {
+        Report { reading, labels: labels.clone(), doing: "" }
+    }
+
+    /// Says what comes next, such as `connecting`: if nothing comes after it, this is what took too long.
+    pub fn doing(&mut self, what: &'static str) {
+        self.doing = what;
+    }
+
+    /// What was said to come next.
+    pub fn was_doing(&self) -> &'static str {
+        self.doing
+    }
+
+    /// Writes the one point of a metric whose labels are the probe's.
+    pub fn put(&mut self, metric: &'static Metric, value: impl Into<Value>) {
+        let labels = self.labels.clone();
+        self.put_with(metric, &labels, value);
+    }
+
+    /// Writes a point of a metric that has more labels, made by [`Setting::labels`].
+    pub fn put_with(&mut self, metric: &'static Metric, labels: &Labels, value: impl Into<Value>) {
+        // Nobody else holds it while it is written.
+        if let Some(reading) = Arc::get_mut(&mut self.reading) {
+            reading.put_with(metric, labels, value);
+        }
+    }
+
+    /// The reading, to be begun or ended.
+    pub fn reading(&mut self) -> Option<&mut Reading> {
+        Arc::get_mut(&mut self.reading)
+    }
+
+    /// The reading, to be published.
+    pub fn into_reading(self) -> Arc<Reading> {
+        self.reading
+    }
+}
+
+/// The labels that every series of a probe has.
+pub const LABELS: &[Label] = &[PROBE, KIND, TARGET];
+/// Its name.
+pub const PROBE: Label = Label::new("probe").otel("vigie.probe.name");
+/// Its kind.
+pub const KIND: Label = Label::new("kind").otel("vigie.probe.kind");
+/// What it asks.
+pub const TARGET: Label = Label::new("target").otel("vigie.probe.target");
+
+/// What a probe is born into: the host, and what its series are called.
+#[derive(Clone)]
+pub struct Setting {
+    /// The door to the kernel.
+    pub root: Arc<Root>,
+    /// Its name.
+    pub probe: String,
+    /// Its kind.
+    pub kind: &'static str,
+    /// What it asks.
+    pub target: String,
+}
+
+impl Setting {
+    /// Interns the labels of its series, and `more` after them: once, when it is born.
+    pub fn labels(&self, more: &[(&str, &str)]) -> Labels {
+        self.part("", more)
+    }
+
+    /// The same for one sample of a histogram.
+    pub fn part(&self, suffix: &'static str, more: &[(&str, &str)]) -> Labels {
+        let own = [("probe", &*self.probe), ("kind", self.kind), ("target", &*self.target)];
+        Labels::part(suffix, &[&own, more].concat())
+    }
+}
+
+/// The options of one kind of probe: a table of `[[probe.KIND]]` without what all kinds have.
+pub trait Ask: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
+    /// What is asked, as the label `target` has it; nothing secret.
+    fn target(&self) -> String;
+
+    /// Makes the probe.
+    fn probe(&self, setting: &Setting) -> Box<dyn Probe>;
+}
+
+/// A kind of probe as the catalog and the supervisor know it. One `static` beside each implementation.
+pub struct Kind {
+    /// Its name, and the key under `[[probe.…]]`.
+    pub name: &'static str,
+    /// Every metric that it may write, beside those that all probes have.
+    pub metrics: &'static [&'static Metric],
+    /// Its probes, from the whole configuration.
+    pub plans: fn(&Options) -> Vec<Plan>,
+}
+
+/// Every kind, in the order of their names.
+pub static ALL: &[&Kind] = &[&tcp::KIND];
+
+/// The probes, `[[probe.KIND]]`: each kind's table is a type beside the probe.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Ports that are connected to, and talked to.
+    pub tcp: Vec<Target<tcp::Tcp>>,
+}
+
+type Make = dyn Fn(&Setting) -> Box<dyn Probe> + Send + Sync;
+
+/// One probe, before it is made.
+#[derive(Clone)]
+pub struct Plan {
+    /// Its kind.
+    pub kind: &'static str,
+    /// What all probes have.
+    pub common: Common,
+    /// What it asks.
+    pub target: String,
+    /// Its options as text: another text is another probe.
+    pub written: String,
+    make: Arc<Make>,
+}
+
+impl Plan {
+    /// A plan for each of `targets`.
+    pub fn each<A: Ask>(kind: &'static str, targets: &[Target<A>]) -> Vec<Plan> {
+        targets.iter().map(|target| Plan::of(kind, target.common.clone(), target.own.clone())).collect()
+    }
+
+    /// The plan of one probe.
+    pub fn of<A: Ask>(kind: &'static str, common: Common, own: A) -> Plan {
+        let (target, written) = (own.target(), format!("{common:?} {own:?}"));
+        Plan { kind, common, target, written, make: Arc::new(move |setting| own.probe(setting)) }
+    }
+
+    /// What its probe is born into.
+    pub fn setting(&self, root: &Arc<Root>) -> Setting {
+        let (probe, target) = (self.common.name.clone(), self.target.clone());
+        Setting { root: Arc::clone(root), probe, kind: self.kind, target }
+    }
+
+    /// Makes the probe.
+    pub fn make(&self, setting: &Setting) -> Box<dyn Probe> {
+        (self.make)(setting)
+    }
+}
+
+impl Options {
+    /// Every probe that they name.
+    pub fn plans(&self) -> Vec<Plan> {
+        ALL.iter().flat_map(|kind| (kind.plans)(self)).collect()
+    }
+}

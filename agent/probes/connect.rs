@@ -1,0 +1,205 @@
+//! From an address to a stream: the name is resolved, and every address that it has is tried.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::address::Address;
+use super::aside::Aside;
+use super::failure::{ProbeError, Reason};
+use super::{LABELS, Report};
+use crate::metric::{Metric, Unit};
+
+static LOOKUP: Metric = Metric::gauge(
+    "probe_dns_lookup_time_seconds",
+    Unit::Seconds,
+    "How long it took to find the addresses of the name.",
+)
+.labels(LABELS)
+.otel("vigie.probe.dns.lookup.duration");
+static PROTOCOL: Metric =
+    Metric::gauge("probe_ip_protocol", Unit::One, "Over which IP the target was asked: 4 or 6.").labels(LABELS);
+static HASH: Metric = Metric::gauge(
+    "probe_ip_addr_hash",
+    Unit::One,
+    "A hash of the target's address: when it changes, so has the address.",
+)
+.labels(LABELS);
+
+/// Every metric of whoever connects.
+pub static METRICS: &[&Metric] = &[&LOOKUP, &PROTOCOL, &HASH];
+
+/// The most lookups of names at a time, each on a thread: a resolver that hangs must not cost a thread a probe.
+static LOOKUPS: Semaphore = Semaphore::const_new(16);
+
+/// How long an address is given before the next one is tried beside it (RFC 8305, "Connection Attempt Delay").
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// The most addresses of a name that are tried.
+const ADDRESSES: usize = 8;
+
+/// A stream to a target.
+#[derive(Debug)]
+pub enum Stream {
+    /// Over TCP.
+    Tcp(TcpStream),
+    /// Over a unix socket.
+    Unix(UnixStream),
+}
+
+/// Who connects for one probe.
+#[derive(Debug, Default)]
+pub struct Connector {
+    lookup: Aside,
+}
+
+impl Connector {
+    /// Connects, and writes over which IP and how long the lookup took.
+    ///
+    /// # Errors
+    /// Where the name has no address, or none of its addresses can be connected to: the first one's reason.
+    pub async fn connect(&self, address: &Address, report: &mut Report) -> Result<Stream, ProbeError> {
+        match address {
+            Address::Port { host, port } => {
+                let addresses = self.resolve(host, *port, report).await?;
+                report.doing("connecting");
+                let stream =
+                    any_of(addresses).await.map_err(|error| ProbeError::connect(&address.to_string(), &error))?;
+                if let Ok(peer) = stream.peer_addr() {
+                    told(peer.ip(), report);
+                }
+                Ok(Stream::Tcp(stream))
+            }
+            Address::Unix(path) => {
+                report.doing("connecting");
+                let stream = UnixStream::connect(path).await;
+                stream.map(Stream::Unix).map_err(|error| ProbeError::connect(&address.to_string(), &error))
+            }
+        }
+    }
+
+    /// The addresses of a host, in the order in which the system prefers them (RFC 6724).
+    ///
+    /// # Errors
+    /// Where it has none.
+    pub async fn resolve(&self, host: &str, port: u16, report: &mut Report) -> Result<Vec<SocketAddr>, ProbeError> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            report.put(&LOOKUP, 0.0);
+            return Ok(vec![SocketAddr::new(address, port)]);
+        }
+        report.doing("looking the name up");
+        let begun = Instant::now();
+        let none = |why: String| ProbeError::new(Reason::Dns, format!("{host} has no address: {why}"));
+        let permit = LOOKUPS.acquire().await.map_err(|closed| none(closed.to_string()))?;
+        let name = host.to_owned();
+        let look = move || {
+            let _permit = permit;
+            (name.as_str(), port).to_socket_addrs().map(|addresses| addresses.take(ADDRESSES).collect::<Vec<_>>())
+        };
+        let addresses = self.lookup.run(look).await?.map_err(|error| none(error.to_string()))?;
+        report.put(&LOOKUP, begun.elapsed().as_secs_f64());
+        if addresses.is_empty() { Err(none("the answer is empty".to_owned())) } else { Ok(addresses) }
+    }
+}
+
+/// Connects to whichever answers first. Each has a head start over the next; one that fails calls the next at once.
+async fn any_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    if let [address] = addresses.as_slice() {
+        return TcpStream::connect(address).await;
+    }
+    let mut first_error = None;
+    let mut attempts = JoinSet::new();
+    let mut addresses = addresses.into_iter();
+    loop {
+        let next = addresses.next();
+        let last = next.is_none();
+        if let Some(address) = next {
+            attempts.spawn(TcpStream::connect(address));
+        } else if attempts.is_empty() {
+            return Err(first_error.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()));
+        }
+        let ended = if last {
+            attempts.join_next().await
+        } else {
+            tokio::time::timeout(HEAD_START, attempts.join_next()).await.ok().flatten()
+        };
+        match ended {
+            Some(Ok(Ok(stream))) => return Ok(stream),
+            Some(Ok(Err(error))) => drop(first_error.get_or_insert(error)),
+            Some(Err(_)) | None => {}
+        }
+    }
+}
+
+/// Writes of which address the target was asked. The hash is blackbox_exporter's: FNV-1a of 32 bits.
+fn told(address: IpAddr, report: &mut Report) {
+    let hash = |bytes: &[u8]| {
+        bytes.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+    };
+    let (protocol, hash) = match address.to_canonical() {
+        IpAddr::V4(address) => (4_u64, hash(&address.octets())),
+        IpAddr::V6(address) => (6, hash(&address.octets())),
+    };
+    report.put(&PROTOCOL, protocol);
+    report.put(&HASH, u64::from(hash));
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(context, to),
+            Stream::Unix(stream) => Pin::new(stream).poll_read(context, to),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write(context, from),
+            Stream::Unix(stream) => Pin::new(stream).poll_write(context, from),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Unix(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_refuses_calls_the_next_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let good = listener.local_addr().unwrap();
+        let refuses = {
+            let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            gone.local_addr().unwrap()
+        };
+        let stream = any_of(vec![refuses, refuses, good]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), good);
+        assert_eq!(any_of(vec![refuses, refuses]).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+}

@@ -1,0 +1,109 @@
+//! Probing: every probe of the configuration asks at its own moments, on the network's thread.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Instant, SystemTime};
+
+use tokio::task::AbortHandle;
+
+use super::source::{Renewed, lock};
+use crate::probes::{Options, Plan};
+use crate::samplers::root::Root;
+use crate::snapshot::Reading;
+use account::Account;
+pub use account::{METRICS, ProbeHealth};
+use watch::Watch;
+pub use watch::probe_once;
+
+mod account;
+mod judgement;
+mod watch;
+
+/// All targets under watch.
+pub(super) struct Probing {
+    root: Arc<Root>,
+    /// What tells this host from others.
+    host: Arc<str>,
+    posts: Mutex<Vec<Post>>,
+    /// What is counted of them, written for each snapshot.
+    own: Mutex<Renewed>,
+}
+
+/// A watch, and the task that keeps it. Dropping it ends the task.
+struct Post {
+    watch: Arc<Watch>,
+    task: AbortHandle,
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Probing {
+    pub(super) fn new(root: &Arc<Root>, host: &str) -> Probing {
+        Probing { root: Arc::clone(root), host: host.into(), posts: Mutex::default(), own: Mutex::default() }
+    }
+
+    /// Watches what `options` name from now on, on the runtime of whoever calls. What was watched already and stays as
+    /// it was goes on undisturbed; what changed and asks the same target keeps its account.
+    pub(super) fn watch(&self, options: &Options) {
+        self.keep(options.plans());
+    }
+
+    fn keep(&self, plans: Vec<Plan>) {
+        let mut posts = lock(&self.posts);
+        let mut before = std::mem::take(&mut *posts);
+        for plan in plans {
+            let same = |post: &Post| {
+                let known = &post.watch.plan;
+                (known.kind, &known.common.name) == (plan.kind, &plan.common.name)
+            };
+            let known = before.iter().position(same).map(|known| before.swap_remove(known));
+            posts.push(match known {
+                Some(known) if known.watch.plan.written == plan.written => known,
+                Some(known) if known.watch.plan.target == plan.target => {
+                    let account = lock(&known.watch.account).clone();
+                    self.post(plan, account)
+                }
+                _ => self.post(plan, Account::default()),
+            });
+        }
+    }
+
+    fn post(&self, plan: Plan, account: Account) -> Post {
+        let setting = plan.setting(&self.root);
+        let watch = Arc::new(Watch::new(plan, setting, account));
+        let task = tokio::spawn(Arc::clone(&watch).run(Arc::clone(&self.host)));
+        Post { watch, task: task.abort_handle() }
+    }
+
+    /// Watches nothing any more.
+    pub(super) fn stop(&self) {
+        lock(&self.posts).clear();
+    }
+
+    /// Appends what every probe said last, unless that is too old to be true, and what is counted of them all.
+    pub(super) fn tell(&self, now: Instant, taken: SystemTime, readings: &mut Vec<Arc<Reading>>) {
+        let posts = lock(&self.posts);
+        if posts.is_empty() {
+            return;
+        }
+        readings.extend(posts.iter().filter_map(|post| post.watch.latest(now)));
+        readings.push(lock(&self.own).write(|own| {
+            own.start(now, taken);
+            for Post { watch, .. } in posts.iter() {
+                lock(&watch.account).write(&watch.born, now, own);
+            }
+        }));
+    }
+
+    /// How every probe is.
+    pub(super) fn health(&self, now: Instant) -> Vec<ProbeHealth> {
+        let posts = lock(&self.posts);
+        posts.iter().map(|Post { watch, .. }| lock(&watch.account).health(&watch.setting, now)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! One target under watch: it is asked again and again, never twice at once.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::account::{Account, Born, DURATION, Last, SUCCESS};
+use crate::phase;
+use crate::probes::{Plan, Probe, ProbeError, Reason, Report, Setting};
+use crate::samplers::root::Root;
+use crate::snapshot::Reading;
+use crate::supervisor::source::{Spare, lock, text_of};
+
+/// A new target is asked for the first time within this time, however seldom after that.
+const FIRST: Duration = Duration::from_secs(5);
+
+/// One target, and what is known of it.
+pub(in crate::supervisor) struct Watch {
+    pub(super) plan: Plan,
+    pub(super) setting: Setting,
+    pub(super) born: Born,
+    pub(super) account: Mutex<Account>,
+    latest: Mutex<Option<Arc<Reading>>>,
+}
+
+impl Watch {
+    /// A target of which `account` is known already.
+    pub(super) fn new(plan: Plan, setting: Setting, account: Account) -> Watch {
+        let born = Born::of(&setting);
+        Watch { plan, setting, born, account: Mutex::new(account), latest: Mutex::default() }
+    }
+
+    /// What the last check said, unless three more were due since.
+    pub(super) fn latest(&self, now: std::time::Instant) -> Option<Arc<Reading>> {
+        let period = self.plan.common.interval * lock(&self.account).judgement.stride();
+        let latest = lock(&self.latest).as_ref().map(Arc::clone);
+        latest.filter(|latest| now.saturating_duration_since(latest.at) <= period * 3)
+    }
+
+    /// Asks for ever, at moments that are this probe's own, on a host that is `host`.
+    pub(super) async fn run(self: Arc<Watch>, host: Arc<str>) {
+        let mut probe = self.plan.make(&self.setting);
+        let mut spare = Spare::default();
+        let interval = self.plan.common.interval;
+        let key = format!("{host}/{}/{}", self.plan.kind, self.plan.common.name);
+        let (start, wall) = (Instant::now(), SystemTime::now());
+        let mut due = start + phase::wait(&key, interval, wall);
+        let mut next = due.min(start + phase::wait(&key, FIRST.min(interval), wall));
+        loop {
+            tokio::time::sleep_until(next).await;
+            let (at, taken) = (Instant::now(), self.setting.root.calls.now());
+            let mut report = Report::new(spare.take(), &self.born.labels);
+            if let Some(reading) = report.reading() {
+                reading.start(at.into_std(), taken);
+            }
+            let (answer, panicked) = examine(&mut *probe, &mut report, self.plan.common.timeout).await;
+            if panicked {
+                probe = self.plan.make(&self.setting);
+            }
+            if let Some(before) = self.publish(report, answer, at, taken) {
+                spare.keep(before);
+            }
+            let stride = lock(&self.account).judgement.stride();
+            // A first check before the own moments begin is beside them.
+            if next == due {
+                due += interval * stride;
+            }
+            while due <= Instant::now() {
+                due += interval;
+            }
+            next = due;
+        }
+    }
+
+    /// Counts what a check said, logs where it changed the judgement, and publishes it; gives back what was said before.
+    fn publish(
+        &self,
+        mut report: Report,
+        answer: Result<(), ProbeError>,
+        at: Instant,
+        taken: SystemTime,
+    ) -> Option<Arc<Reading>> {
+        let took = at.elapsed();
+        report.put(&SUCCESS, answer.is_ok());
+        report.put(&DURATION, took.as_secs_f64());
+        if let Some(reading) = report.reading() {
+            reading.duration = took;
+        }
+        let mut account = lock(&self.account);
+        let changed = account.judgement.note(answer.is_ok(), &self.plan.common, at);
+        let known = account.last.is_some();
+        if changed {
+            self.log(&answer, account.judgement.failures, known);
+        }
+        account.count(Last { at: at.into_std(), took, failure: answer.err() }, taken, &self.setting);
+        lock(&self.latest).replace(report.into_reading())
+    }
+
+    fn log(&self, answer: &Result<(), ProbeError>, failures: u32, known: bool) {
+        let Setting { probe, kind, target, .. } = &self.setting;
+        match answer {
+            Ok(()) if known => tracing::info!(probe, kind, target, "probe is up again"),
+            Ok(()) => tracing::debug!(probe, kind, target, "probe is up"),
+            Err(error) => {
+                let reason = error.reason.word();
+                tracing::warn!(probe, kind, target, reason, failures, %error, "probe is down");
+            }
+        }
+    }
+}
+
+/// Asks once, for at most `timeout`. Tells also whether the probe panicked and must be made anew.
+async fn examine(probe: &mut dyn Probe, report: &mut Report, timeout: Duration) -> (Result<(), ProbeError>, bool) {
+    let asked = {
+        let mut checking = probe.check(report);
+        let guarded = std::future::poll_fn(move |context| {
+            match catch_unwind(AssertUnwindSafe(|| checking.as_mut().poll(context))) {
+                Ok(Poll::Pending) => Poll::Pending,
+                Ok(Poll::Ready(answer)) => Poll::Ready(Ok(answer)),
+                Err(panic) => Poll::Ready(Err(format!("the probe panicked: {}", text_of(&*panic)))),
+            }
+        });
+        tokio::time::timeout(timeout, guarded).await
+    };
+    match asked {
+        Ok(Ok(answer)) => (answer, false),
+        Ok(Err(panic)) => {
+            if let Some(reading) = report.reading() {
+                let (at, taken) = (reading.at, reading.taken);
+                reading.start(at, taken);
+            }
+            (Err(ProbeError::new(Reason::Internal, panic)), true)
+        }
+        Err(_) => {
+            let mut message = format!("no answer within {}", crate::config::quantity::Human(timeout));
+            match report.was_doing() {
+                "" => {}
+                doing => message = format!("{message}, {doing}"),
+            }
+            (Err(ProbeError::new(Reason::Timeout, message)), false)
+        }
+    }
+}
+
+/// Asks once what `plan` says, for nobody's account: the answer, and how long it took.
+pub async fn probe_once(root: &Arc<Root>, plan: &Plan) -> (Result<(), ProbeError>, Duration) {
+    let setting = plan.setting(root);
+    let mut report = Report::new(Arc::default(), &setting.labels(&[]));
+    let begun = Instant::now();
+    let (answer, _) = examine(&mut *plan.make(&setting), &mut report, plan.common.timeout).await;
+    (answer, begun.elapsed())
+}
