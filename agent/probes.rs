@@ -17,6 +17,11 @@ pub mod address;
 pub mod aside;
 pub mod connect;
 pub mod failure;
+pub mod file;
+pub mod glob;
+pub mod mount;
+pub mod port;
+pub mod process;
 pub mod target;
 pub mod tcp;
 
@@ -135,12 +140,20 @@ pub struct Kind {
 }
 
 /// Every kind, in the order of their names.
-pub static ALL: &[&Kind] = &[&tcp::KIND];
+pub static ALL: &[&Kind] = &[&file::KIND, &mount::KIND, &port::KIND, &process::KIND, &tcp::KIND];
 
 /// The probes, `[[probe.KIND]]`: each kind's table is a type beside the probe.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
+    /// Files that must be there, and be new or large enough.
+    pub file: Vec<Target<file::File>>,
+    /// Mounts that must be there.
+    pub mount: Vec<Target<mount::Mount>>,
+    /// Ports of this host on which something must listen.
+    pub port: Vec<Target<port::Port>>,
+    /// Processes that must run.
+    pub process: Vec<Target<process::Process>>,
     /// Ports that are connected to, and talked to.
     pub tcp: Vec<Target<tcp::Tcp>>,
 }

@@ -219,8 +219,9 @@ fn is_sampler(name: &str) -> bool {
 
 /// The section that has a key of this name.
 fn section_of(key: &str) -> Option<&'static str> {
-    let sections = known_below(&[])?;
-    sections.iter().copied().find(|section| known_below(&[section]).is_some_and(|known| known.contains(&key)))
+    // The kinds of probes are no keys.
+    let mut sections = known_below(&[])?.iter().copied().filter(|section| *section != "probe");
+    sections.find(|section| known_below(&[section]).is_some_and(|known| known.contains(&key)))
 }
 
 /// The keys that a table at `path` may have; none, where no table with fixed keys may stand.

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::samplers::SampleError;
+
 /// Why a check failed. The list is closed: each reason is a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
@@ -124,5 +126,17 @@ impl ProbeError {
             }
             _ => ProbeError::new(Reason::Connect, format!("cannot connect to {target}: {error}")),
         }
+    }
+}
+
+impl From<SampleError> for ProbeError {
+    fn from(error: SampleError) -> ProbeError {
+        let reason = match &error {
+            SampleError::Absent(_) => Reason::Absent,
+            SampleError::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Reason::Permission,
+            SampleError::Read { .. } | SampleError::Call { .. } => Reason::State,
+            SampleError::Parse { .. } | SampleError::Other(_) => Reason::Internal,
+        };
+        ProbeError::new(reason, error.to_string())
     }
 }

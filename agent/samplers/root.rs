@@ -234,6 +234,15 @@ impl Dir {
         })
     }
 
+    /// Where a symbolic link leads to.
+    ///
+    /// # Errors
+    /// As [`Dir::read`].
+    pub fn link(&self, path: &str) -> Result<String, SampleError> {
+        let target = nix::fcntl::readlinkat(&self.fd, path).map_err(|errno| read_error(&self.at(path), errno))?;
+        Ok(target.to_string_lossy().into_owned())
+    }
+
     /// Reads a whole file and parses it; a parse failure names the file.
     ///
     /// # Errors
@@ -275,6 +284,7 @@ impl Dir {
                 None => names.push(name.to_owned()),
             }
             count += 1;
+            true
         })?;
         names.truncate(count);
         names.sort_unstable();
@@ -317,15 +327,28 @@ impl Dir {
             if self.record.is_some() {
                 self.note(&format!("{path}/{name}"), || Passed::File(Vec::new()));
             }
+            true
         })?;
         Ok(count)
     }
 
-    fn each(&self, path: &str, visit: impl FnMut(&str, FileType)) -> Result<(), SampleError> {
-        self.entries(path, visit).map_err(|errno| read_error(&self.at(path), errno))
+    fn each(&self, path: &str, mut visit: impl FnMut(&str, FileType)) -> Result<(), SampleError> {
+        let all = |name: &str, kind| {
+            visit(name, kind);
+            true
+        };
+        self.entries(path, all).map_err(|errno| read_error(&self.at(path), errno))
     }
 
-    fn entries(&self, path: &str, mut visit: impl FnMut(&str, FileType)) -> Result<(), Errno> {
+    /// Visits the names in a directory below this one, in no order, until `visit` says no.
+    ///
+    /// # Errors
+    /// As [`Dir::read`].
+    pub fn each_until(&self, path: &str, mut visit: impl FnMut(&str) -> bool) -> Result<(), SampleError> {
+        self.entries(path, |name, _| visit(name)).map_err(|errno| read_error(&self.at(path), errno))
+    }
+
+    fn entries(&self, path: &str, mut visit: impl FnMut(&str, FileType) -> bool) -> Result<(), Errno> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let dir = openat(&self.fd, path, flags, Mode::empty())?;
         let mut entries = [MaybeUninit::uninit(); 4 << 10];
@@ -333,8 +356,8 @@ impl Dir {
         while let Some(entry) = entries.next() {
             let entry = entry.map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
             let name = entry.file_name().to_string_lossy();
-            if name != "." && name != ".." {
-                visit(&name, entry.file_type());
+            if name != "." && name != ".." && !visit(&name, entry.file_type()) {
+                break;
             }
         }
         Ok(())

@@ -5,6 +5,7 @@ use std::hint::black_box;
 use std::time::SystemTime;
 
 use vigie::config::{Config, Endpoint, Listen, MetricsEndpoint, quantity};
+use vigie::probes::{address, glob, port};
 use vigie::push::client::answer;
 use vigie::push::spool;
 use vigie::samplers::{
@@ -77,6 +78,9 @@ pub(crate) const PARSERS: &[Parser] = &[
     ("processes: status", &["proc/self/status"], |text| seen(processes::stat::parse_status(text.as_bytes()))),
     ("processes: threads", &["proc/loadavg"], |text| seen(processes::stat::parse_thread_count(text.as_bytes()))),
     ("processes: users", &["etc/passwd"], |text| processes::users::parse_passwd(text).for_each(seen)),
+    ("probes: address", &[], |text| seen(text.parse::<address::Address>())),
+    ("probes: glob", &[], |text| seen(text.parse::<glob::Glob>())),
+    ("probes: port", &["proc/net/udp", "proc/net/udp6"], |text| text.lines().for_each(|line| seen(port::parse(line)))),
     ("schedstat", &["proc/schedstat"], |text| seen(schedstat::parse(text, |name, row| seen((name, row))))),
     ("selinux: cache", &["sys/fs/selinux/avc/cache_stats"], |text| seen(selinux::parse_cache(text))),
     ("selinux: hash", &["sys/fs/selinux/avc/hash_stats"], |text| seen(selinux::parse_hash(text))),

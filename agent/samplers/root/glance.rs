@@ -71,7 +71,11 @@ impl Dir {
             return Ok(u64::try_from(stat.st_size).unwrap_or_default());
         }
         let mut count = 0;
-        self.entries(path, |_, _| count += 1).map_err(Missed::from)?;
+        self.entries(path, |_, _| {
+            count += 1;
+            true
+        })
+        .map_err(Missed::from)?;
         Ok(count)
     }
 
