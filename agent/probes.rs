@@ -16,6 +16,7 @@ use crate::snapshot::{Labels, Reading, Value};
 pub mod address;
 pub mod aside;
 pub mod connect;
+pub mod dns;
 pub mod failure;
 pub mod file;
 pub mod glob;
@@ -140,12 +141,14 @@ pub struct Kind {
 }
 
 /// Every kind, in the order of their names.
-pub static ALL: &[&Kind] = &[&file::KIND, &mount::KIND, &port::KIND, &process::KIND, &tcp::KIND];
+pub static ALL: &[&Kind] = &[&dns::KIND, &file::KIND, &mount::KIND, &port::KIND, &process::KIND, &tcp::KIND];
 
 /// The probes, `[[probe.KIND]]`: each kind's table is a type beside the probe.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
+    /// Servers that must answer questions of DNS.
+    pub dns: Vec<Target<dns::Dns>>,
     /// Files that must be there, and be new or large enough.
     pub file: Vec<Target<file::File>>,
     /// Mounts that must be there.

@@ -284,7 +284,6 @@ impl Dir {
                 None => names.push(name.to_owned()),
             }
             count += 1;
-            true
         })?;
         names.truncate(count);
         names.sort_unstable();
@@ -327,7 +326,6 @@ impl Dir {
             if self.record.is_some() {
                 self.note(&format!("{path}/{name}"), || Passed::File(Vec::new()));
             }
-            true
         })?;
         Ok(count)
     }

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::time::SystemTime;
 
 use vigie::config::{Config, Endpoint, Listen, MetricsEndpoint, quantity};
-use vigie::probes::{address, glob, port};
+use vigie::probes::{address, dns, glob, port};
 use vigie::push::client::answer;
 use vigie::push::spool;
 use vigie::samplers::{
@@ -79,6 +79,17 @@ pub(crate) const PARSERS: &[Parser] = &[
     ("processes: threads", &["proc/loadavg"], |text| seen(processes::stat::parse_thread_count(text.as_bytes()))),
     ("processes: users", &["etc/passwd"], |text| processes::users::parse_passwd(text).for_each(seen)),
     ("probes: address", &[], |text| seen(text.parse::<address::Address>())),
+    ("probes: dns message", &[], |text| {
+        let name = dns::name::encode("example.org").unwrap_or_default();
+        let question = dns::message::Question { id: 0, name, kind: dns::message::Type::A, recursion: true };
+        // Good input is the question itself, bent: nothing that is written as text is a message.
+        let mut bytes = question.encode();
+        bytes.iter_mut().zip(text.bytes()).for_each(|(byte, other)| *byte ^= other);
+        bytes.extend(text.bytes());
+        seen(dns::message::parse(&bytes, &question));
+        seen(dns::message::parse(text.as_bytes(), &question));
+    }),
+    ("probes: dns servers", &["etc/resolv.conf"], |text| dns::server::parse_servers(text).for_each(seen)),
     ("probes: glob", &[], |text| seen(text.parse::<glob::Glob>())),
     ("probes: port", &["proc/net/udp", "proc/net/udp6"], |text| text.lines().for_each(|line| seen(port::parse(line)))),
     ("schedstat", &["proc/schedstat"], |text| seen(schedstat::parse(text, |name, row| seen((name, row))))),

@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod dns;
 mod host;
 mod servers;
 mod tcp;
