@@ -20,6 +20,7 @@ pub mod dns;
 pub mod failure;
 pub mod file;
 pub mod glob;
+pub mod icmp;
 pub mod mount;
 pub mod port;
 pub mod process;
@@ -141,7 +142,8 @@ pub struct Kind {
 }
 
 /// Every kind, in the order of their names.
-pub static ALL: &[&Kind] = &[&dns::KIND, &file::KIND, &mount::KIND, &port::KIND, &process::KIND, &tcp::KIND];
+pub static ALL: &[&Kind] =
+    &[&dns::KIND, &file::KIND, &icmp::KIND, &mount::KIND, &port::KIND, &process::KIND, &tcp::KIND];
 
 /// The probes, `[[probe.KIND]]`: each kind's table is a type beside the probe.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -151,6 +153,8 @@ pub struct Options {
     pub dns: Vec<Target<dns::Dns>>,
     /// Files that must be there, and be new or large enough.
     pub file: Vec<Target<file::File>>,
+    /// Hosts that must answer a ping.
+    pub icmp: Vec<Target<icmp::Icmp>>,
     /// Mounts that must be there.
     pub mount: Vec<Target<mount::Mount>>,
     /// Ports of this host on which something must listen.

@@ -140,7 +140,7 @@ async fn any_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
 }
 
 /// Writes of which address the target was asked. The hash is blackbox_exporter's: FNV-1a of 32 bits.
-fn told(address: IpAddr, report: &mut Report) {
+pub(super) fn told(address: IpAddr, report: &mut Report) {
     let hash = |bytes: &[u8]| {
         bytes.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
     };

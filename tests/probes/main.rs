@@ -15,6 +15,7 @@ mod support;
 
 mod dns;
 mod host;
+mod icmp;
 mod servers;
 mod tcp;
 mod watch;
