@@ -8,12 +8,13 @@ use super::aside::Aside;
 use super::glob::Glob;
 use super::{Ask, Checking, Kind, LABELS, Plan, Probe, ProbeError, Reason, Report, Setting};
 use crate::config::quantity::{self, Human};
-use crate::metric::{Metric, Unit};
+use crate::metric::{Metric, Since, Unit};
 use crate::samplers::root::Root;
 
 static FILES: Metric = Metric::gauge("vigie_probe_file_count", Unit::Of("{file}"), "Files that match the path.")
     .labels(LABELS)
-    .otel("vigie.probe.file.count");
+    .otel_up_down("vigie.probe.file.count")
+    .since(Since::Agent);
 static MODIFIED: Metric = Metric::gauge(
     "vigie_probe_file_modified_timestamp_seconds",
     Unit::Seconds,

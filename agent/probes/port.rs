@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::aside::Aside;
 use super::{Ask, Checking, Kind, LABELS, Plan, Probe, ProbeError, Reason, Report, Setting};
 use crate::config::quantity;
-use crate::metric::{Metric, Unit};
+use crate::metric::{Metric, Since, Unit};
 use crate::samplers::SampleError;
 use crate::samplers::fields::{Fields, Malformed};
 use crate::samplers::root::{Buffer, Root};
@@ -17,7 +17,8 @@ use crate::samplers::root::{Buffer, Root};
 static LISTENERS: Metric =
     Metric::gauge("vigie_probe_port_listeners", Unit::Of("{socket}"), "Sockets that listen on the port.")
         .labels(LABELS)
-        .otel("vigie.probe.port.listener.count");
+        .otel_up_down("vigie.probe.port.listener.count")
+        .since(Since::Agent);
 
 /// This kind.
 pub static KIND: Kind =

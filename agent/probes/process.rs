@@ -7,14 +7,15 @@ use serde::{Deserialize, Deserializer};
 use super::aside::Aside;
 use super::{Ask, Checking, Kind, LABELS, Plan, Probe, ProbeError, Reason, Report, Setting};
 use crate::config::quantity;
-use crate::metric::{Metric, Unit};
+use crate::metric::{Metric, Since, Unit};
 use crate::samplers::pattern::Pattern;
 use crate::samplers::root::{Buffer, Dir, Root};
 
 static PROCESSES: Metric =
     Metric::gauge("vigie_probe_process_count", Unit::Of("{process}"), "Processes that the patterns match.")
         .labels(LABELS)
-        .otel("vigie.probe.process.count");
+        .otel_up_down("vigie.probe.process.count")
+        .since(Since::Agent);
 
 /// This kind.
 pub static KIND: Kind =

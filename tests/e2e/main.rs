@@ -385,7 +385,7 @@ fn removes(machine: &Machine) {
     assert_ne!(machine.run(&["pidof", "vigie"]).code, Some(0));
     assert_eq!(
         machine.shell("ls /etc/vigie /var/lib/private/vigie"),
-        "/etc/vigie:\nconfig.toml\n\n/var/lib/private/vigie:\nspool\n"
+        "/etc/vigie:\nconfig.toml\n\n/var/lib/private/vigie:\nboot\nspool\n"
     );
     assert_eq!(active(machine), "inactive");
 }

@@ -35,7 +35,8 @@ static CONSECUTIVE_FAILURES: Metric = Metric::gauge(
     "Checks that failed since the last one that did not.",
 )
 .labels(LABELS)
-.otel("vigie.probe.consecutive_failures");
+.otel_up_down("vigie.probe.failure.consecutive")
+.since(Since::Agent);
 static LAST_SUCCESS: Metric = Metric::gauge(
     "vigie_probe_last_success_timestamp_seconds",
     Unit::Seconds,
