@@ -26,6 +26,7 @@ mod http;
 mod outage;
 mod reuse;
 mod tls;
+mod victoria;
 
 use std::io::Write;
 

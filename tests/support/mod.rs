@@ -18,7 +18,9 @@ pub(crate) use clock::{WallClock, now_seconds};
 pub(crate) use exposition::{Page, Series, parse, parse_open_metrics};
 pub(crate) use fuse::{Hanging, with_own_mounts};
 pub(crate) use http::{Answer, Connection, Method};
-pub(crate) use peer::{COLLECTORS, Peer, find, node_exporter, process_exporter, prometheus, tinyproxy};
+pub(crate) use peer::{
+    COLLECTORS, Peer, find, node_exporter, process_exporter, prometheus, tinyproxy, victoria_metrics,
+};
 
 use std::io::Write;
 use std::net::TcpListener;

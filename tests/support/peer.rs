@@ -19,7 +19,13 @@ pub(crate) struct Peer {
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/bin", "/usr/sbin", "/usr/local/bin"].map(PathBuf::from);
-    std::env::split_paths(&path).chain(usual).map(|directory| directory.join(program)).find(|path| path.is_file())
+    // What tests/setup unpacks without installing it.
+    let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/usr/bin");
+    std::env::split_paths(&path)
+        .chain(usual)
+        .chain([unpacked])
+        .map(|directory| directory.join(program))
+        .find(|path| path.is_file())
 }
 
 /// Debian's node_exporter with these arguments; nothing where it is not installed.
@@ -72,6 +78,19 @@ pub(crate) fn tinyproxy(user: &str, password: &str) -> Option<Peer> {
         command.arg("-d").arg("-c").arg(file);
     });
     until("tinyproxy listens", PATIENCE, || Connection::tcp(peer.port).ok());
+    Some(peer)
+}
+
+/// VictoriaMetrics, which takes OTLP/HTTP; nothing where it could not be had.
+pub(crate) fn victoria_metrics() -> Option<Peer> {
+    let program = find("victoria-metrics")?;
+    let peer = Peer::spawn(&program, |port, command, directory| {
+        command.arg(format!("-httpListenAddr=127.0.0.1:{port}"));
+        command.arg(format!("-storageDataPath={}", directory.join("data").display()));
+        // A point is found at once.
+        command.args(["-search.latencyOffset=0s", "-inmemoryDataFlushInterval=1s"]);
+    });
+    peer.wait_answer("/health");
     Some(peer)
 }
 
