@@ -156,8 +156,18 @@ fn a_counter_that_fell_has_a_new_start() {
     assert_eq!(starts(&mut encoder, 1000, &[(&a, 5), (&b, 5)]), [100, 100]);
     assert_eq!(starts(&mut encoder, 2000, &[(&a, 4), (&b, 5)]), [1000, 100]);
     assert_eq!(starts(&mut encoder, 3000, &[(&a, 9), (&b, 0)]), [1000, 2000]);
-    // The same reading once more, as of a source that is sampled more seldom.
-    assert_eq!(starts(&mut encoder, 3000, &[(&a, 9), (&b, 0)]), [1000, 2000]);
+}
+
+#[test]
+fn a_reading_is_written_once_however_many_snapshots_it_is_in() {
+    let mut encoder = encoder();
+    let slow = reading(1000, |reading| reading.put(&LOAD, 0.5));
+    let fast = |taken| reading(taken, |reading| reading.put(&OWN, 3_i64));
+    assert_eq!(sent(&mut encoder, &[Arc::clone(&slow), fast(1000)]).len(), 2);
+    let again = sent(&mut encoder, &[Arc::clone(&slow), fast(2000)]);
+    assert_eq!((again.len(), points(&again[0])[0].time_unix_nano), (1, 2000));
+    assert!(sent(&mut encoder, &[Arc::clone(&slow), fast(2000)]).is_empty());
+    assert_eq!(sent(&mut encoder, &[reading(3000, |reading| reading.put(&LOAD, 0.5))]).len(), 1);
 }
 
 #[test]
@@ -292,10 +302,10 @@ fn requests_are_complete_and_within_the_limit() {
         }
         reading.put(&LOAD, 0.5);
     });
-    let (snapshot, mut encoder) = (snapshot(&[disk]), encoder());
-    let mut pushed = |limit: usize| -> (Vec<usize>, Vec<String>) {
+    let snapshot = snapshot(&[disk]);
+    let pushed = |limit: usize| -> (Vec<usize>, Vec<String>) {
         let (mut lengths, mut all) = (Vec::new(), Vec::new());
-        encoder.encode(&snapshot, limit, |request, count| {
+        encoder().encode(&snapshot, limit, |request, count| {
             let resource = decoded(request);
             let scope = &resource.scope_metrics[0];
             assert_eq!((&*resource.schema_url, &*scope.schema_url), (SCHEMA_URL, SCHEMA_URL));

@@ -24,6 +24,8 @@ pub(super) struct Pushed {
 pub(super) struct Track {
     pushed: Pushed,
     series: Series,
+    /// When what was written last was taken.
+    written: Option<u64>,
 }
 
 enum Series {
@@ -37,7 +39,7 @@ impl Track {
             Shape::Gauge | Shape::Sum { .. } => Series::Numbers(Numbers::default()),
             Shape::Histogram | Shape::Summary => Series::Distributions(Distributions::default()),
         };
-        Track { pushed, series }
+        Track { pushed, series, written: None }
     }
 
     pub(super) fn pushed(&self) -> &Pushed {
@@ -58,7 +60,12 @@ impl Track {
     }
 
     /// Writes the points, all taken at one moment.
+    ///
+    /// What was written already is not written again: a source of the slow tier is in several snapshots.
     pub(super) fn encode(&mut self, points: &[Point], taken: u64, past: &mut Past, requests: &mut Requests) {
+        if self.written.replace(taken) == Some(taken) {
+            return;
+        }
         match &mut self.series {
             Series::Numbers(numbers) => numbers.encode(&self.pushed, points, taken, past, requests),
             Series::Distributions(distributions) => distributions.encode(&self.pushed, points, taken, past, requests),
