@@ -191,12 +191,10 @@ impl Push {
             sender.flush(deadline).await;
         }
         let left = running.keeper.status();
-        if left.records > 0 {
-            tracing::info!(
-                requests = left.records,
-                in_memory = left.in_memory,
-                "what the collector did not take waits for the next start"
-            );
+        match (left.records, left.in_memory) {
+            (0, _) => {}
+            (requests, false) => tracing::info!(requests, "what the collector did not take waits for the next start"),
+            (requests, true) => tracing::warn!(requests, "what the collector did not take is lost with this memory"),
         }
         self.handle.instruments().stop();
         running.keeper.close(CLOSE).await;
