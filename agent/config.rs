@@ -18,6 +18,7 @@ mod otlp;
 mod probe;
 pub mod quantity;
 mod secret;
+mod source;
 mod tree;
 
 pub use listen::{Listen, NoAddress};

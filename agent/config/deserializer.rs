@@ -7,7 +7,8 @@ use serde::de::{
 
 use super::mistake::{Fault, Kind, may_hold_password};
 use super::secret;
-use super::tree::{Node, Place, Value};
+use super::source::Place;
+use super::tree::{Node, Value};
 
 impl Node {
     /// Notes a fault here, unless it was noted further in.

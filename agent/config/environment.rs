@@ -10,7 +10,8 @@ use hyper::header::HeaderName;
 
 use super::mistake::{Fault, nearest};
 use super::otlp::{LONGEST_TIMEOUT, written_endpoint};
-use super::tree::{Node, Place, Value};
+use super::source::Place;
+use super::tree::{Node, Value};
 
 mod pairs;
 mod variable;

@@ -11,7 +11,8 @@ use serde::Deserialize;
 
 use super::listen::Listen;
 use super::mistake::{ConfigErrors, Fault, Kind, TOLD, list, nearest};
-use super::tree::{Node, Origin, Source, Table, Value};
+use super::source::{Origin, Place, Source};
+use super::tree::{Node, Table, Value};
 use super::{Config, Host, environment, otlp, probe};
 use crate::samplers;
 
@@ -227,7 +228,7 @@ fn section_of(key: &str) -> Option<&'static str> {
 /// The keys that a table at `path` may have; none, where no table with fixed keys may stand.
 pub(super) fn known_below(path: &[&str]) -> Option<&'static [&'static str]> {
     let source = Arc::new(Source { origin: Origin::Argument, text: String::new(), order: 0, private: true });
-    let place = super::tree::Place { source, span: 0..0 };
+    let place = Place { source, span: 0..0 };
     let table = |key: &str, node| {
         Node::new(place.clone(), Value::Table(Table::from([(key.to_owned(), (place.clone(), node))])))
     };

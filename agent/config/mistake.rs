@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::de::{self, Expected, Unexpected};
 
-use super::tree::{Origin, Place, Source};
+use super::source::{Origin, Place, Source};
 
 /// Below this likeness (Jaro and Winkler's, 0 to 1) two words are not each other's misspelling.
 const ALIKE: f64 = 0.8;

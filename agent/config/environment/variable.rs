@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::config::tree::{Origin, Place, Source};
+use crate::config::source::{Origin, Place, Source};
 
 pub(super) struct Variable {
     pub(super) name: &'static str,
