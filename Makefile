@@ -36,9 +36,10 @@ bench: ## What vigie costs, beside node_exporter and beside the bare reads; fail
 	@tests/setup
 	$(CARGO) bench --locked --bench cost
 
-lint: ## Formatting, clippy, licences and sources of the dependencies
+lint: ## Formatting, clippy, links of the doc comments, licences and sources of the dependencies
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --all-features check bans licenses sources; \
 	else echo "skipped: cargo deny: it is not installed (cargo install cargo-deny)"; fi
 

@@ -56,7 +56,7 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// One option, over the configuration: TOML or a bare word, such as sampling.interval=5s [repeatable]
+    /// One option, over the configuration: TOML or a bare word, such as sampling.interval=5s (repeatable)
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 

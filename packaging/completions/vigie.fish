@@ -25,7 +25,7 @@ function __fish_vigie_using_subcommand
 end
 
 complete -c vigie -n "__fish_vigie_needs_command" -l config -d 'The configuration [default: /etc/vigie/config.toml where it exists, else built-in defaults]' -r -F
-complete -c vigie -n "__fish_vigie_needs_command" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s [repeatable]' -r
+complete -c vigie -n "__fish_vigie_needs_command" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s (repeatable)' -r
 complete -c vigie -n "__fish_vigie_needs_command" -s h -l help -d 'Print help'
 complete -c vigie -n "__fish_vigie_needs_command" -s V -l version -d 'Print version'
 complete -c vigie -n "__fish_vigie_needs_command" -f -a "run" -d 'Watch this host and serve the page, until told to end'
@@ -36,31 +36,31 @@ complete -c vigie -n "__fish_vigie_needs_command" -f -a "capture" -d 'Save what 
 complete -c vigie -n "__fish_vigie_needs_command" -f -a "version" -d 'Print the version, and what it was built for'
 complete -c vigie -n "__fish_vigie_needs_command" -f -a "wait" -d 'Wait for a running agent, on the first address of http.listen'
 complete -c vigie -n "__fish_vigie_using_subcommand run" -l config -d 'The configuration [default: /etc/vigie/config.toml where it exists, else built-in defaults]' -r -F
-complete -c vigie -n "__fish_vigie_using_subcommand run" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s [repeatable]' -r
+complete -c vigie -n "__fish_vigie_using_subcommand run" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s (repeatable)' -r
 complete -c vigie -n "__fish_vigie_using_subcommand run" -s h -l help -d 'Print help'
 complete -c vigie -n "__fish_vigie_using_subcommand check" -l config -d 'The configuration [default: /etc/vigie/config.toml where it exists, else built-in defaults]' -r -F
-complete -c vigie -n "__fish_vigie_using_subcommand check" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s [repeatable]' -r
+complete -c vigie -n "__fish_vigie_using_subcommand check" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s (repeatable)' -r
 complete -c vigie -n "__fish_vigie_using_subcommand check" -l connect -d 'Also try each address of http.listen and ask each probe once, and tell what is in the way'
 complete -c vigie -n "__fish_vigie_using_subcommand check" -s h -l help -d 'Print help'
 complete -c vigie -n "__fish_vigie_using_subcommand sample" -l format -d 'How it is written' -r -f -a "prometheus\t'Prometheus\' text format 0.0.4'
 openmetrics\t'`OpenMetrics` 1.0'
 otlp-json\t'OTLP requests, in OpenTelemetry\'s words, each as one line of OTLP/JSON; nearly always one'"
 complete -c vigie -n "__fish_vigie_using_subcommand sample" -l config -d 'The configuration [default: /etc/vigie/config.toml where it exists, else built-in defaults]' -r -F
-complete -c vigie -n "__fish_vigie_using_subcommand sample" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s [repeatable]' -r
+complete -c vigie -n "__fish_vigie_using_subcommand sample" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s (repeatable)' -r
 complete -c vigie -n "__fish_vigie_using_subcommand sample" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vigie -n "__fish_vigie_using_subcommand metrics" -l format -d 'How it is written' -r -f -a "markdown\t'Tables for people'
 json\t'One JSON document for programs'"
 complete -c vigie -n "__fish_vigie_using_subcommand metrics" -l config -d 'The configuration [default: /etc/vigie/config.toml where it exists, else built-in defaults]' -r -F
-complete -c vigie -n "__fish_vigie_using_subcommand metrics" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s [repeatable]' -r
+complete -c vigie -n "__fish_vigie_using_subcommand metrics" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s (repeatable)' -r
 complete -c vigie -n "__fish_vigie_using_subcommand metrics" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vigie -n "__fish_vigie_using_subcommand capture" -l config -d 'The configuration [default: /etc/vigie/config.toml where it exists, else built-in defaults]' -r -F
-complete -c vigie -n "__fish_vigie_using_subcommand capture" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s [repeatable]' -r
+complete -c vigie -n "__fish_vigie_using_subcommand capture" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s (repeatable)' -r
 complete -c vigie -n "__fish_vigie_using_subcommand capture" -s h -l help -d 'Print help'
 complete -c vigie -n "__fish_vigie_using_subcommand version" -l config -d 'The configuration [default: /etc/vigie/config.toml where it exists, else built-in defaults]' -r -F
-complete -c vigie -n "__fish_vigie_using_subcommand version" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s [repeatable]' -r
+complete -c vigie -n "__fish_vigie_using_subcommand version" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s (repeatable)' -r
 complete -c vigie -n "__fish_vigie_using_subcommand version" -s h -l help -d 'Print help'
 complete -c vigie -n "__fish_vigie_using_subcommand wait" -l timeout -d 'The longest to wait; then the exit code is 1' -r
 complete -c vigie -n "__fish_vigie_using_subcommand wait" -l config -d 'The configuration [default: /etc/vigie/config.toml where it exists, else built-in defaults]' -r -F
-complete -c vigie -n "__fish_vigie_using_subcommand wait" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s [repeatable]' -r
+complete -c vigie -n "__fish_vigie_using_subcommand wait" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s (repeatable)' -r
 complete -c vigie -n "__fish_vigie_using_subcommand wait" -l ready -d 'Until it has read the host once and serves the page'
 complete -c vigie -n "__fish_vigie_using_subcommand wait" -s h -l help -d 'Print help'
