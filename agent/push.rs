@@ -147,9 +147,9 @@ impl Push {
         let resource = Resource::of(self.handle.root(), &config.host);
         // Who the host is and in whose names it speaks make its series: new ones start anew.
         let same = self.told.as_ref() == Some(&told);
-        let encoder = match before.and_then(|(_, lane)| lane).filter(|_| same) {
-            Some(lane) => lane.encoder,
-            None => Encoder::new(&resource, otlp.naming, self.starts),
+        let (encoder, pushed) = match before.and_then(|(_, lane)| lane).filter(|_| same) {
+            Some(lane) => (lane.encoder, lane.pushed),
+            None => (Encoder::new(&resource, otlp.naming, self.starts), None),
         };
         if !same {
             let events = Arc::clone(&self.events);
@@ -167,6 +167,7 @@ impl Push {
             encoder,
             compressor: Compressor::new(otlp.compression),
             interval: otlp.interval,
+            pushed,
         };
         let sender = Sender::new(&keeper, client, &self.status, self.handle.instruments(), otlp);
         let (stop, stopped) = watch::channel(false);

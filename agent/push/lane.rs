@@ -33,6 +33,8 @@ pub(super) struct Lane {
     pub(super) encoder: Encoder,
     pub(super) compressor: Compressor,
     pub(super) interval: Duration,
+    /// When the snapshot was taken that was pushed last.
+    pub(super) pushed: Option<SystemTime>,
 }
 
 impl Lane {
@@ -51,14 +53,17 @@ impl Lane {
     pub(super) async fn push(&mut self) {
         let snapshot = self.handle.snapshot(FRESH, PATIENCE).await;
         let mut records = Vec::new();
-        let Lane { encoder, compressor, .. } = self;
-        encoder.encode(&snapshot, REQUEST_LIMIT, |request, points| {
-            records.push(compressor.record(request, points, snapshot.taken));
-        });
+        // Where nothing was sampled since, there is nothing to push of the host.
+        if self.pushed.replace(snapshot.taken) != Some(snapshot.taken) {
+            self.status.made();
+            let Lane { encoder, compressor, .. } = self;
+            encoder.encode(&snapshot, REQUEST_LIMIT, |request, points| {
+                records.push(compressor.record(request, points, snapshot.taken));
+            });
+        }
         records.extend(self.measured());
         // What a slow disk has not kept by then, it keeps later.
         let _ = timeout(PATIENCE, self.keeper.append(records)).await;
-        self.status.made();
     }
 
     /// What the instruments have measured since they were started.
@@ -68,5 +73,49 @@ impl Lane {
         }
         let events = std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner));
         events.iter().map(|event| self.compressor.record(&event.body, event.points, event.taken)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Compression, Config};
+    use crate::push::naming::Naming;
+    use crate::push::resource::Resource;
+    use crate::push::spool::Spool;
+    use crate::push::start::Starts;
+    use crate::snapshot::Value;
+
+    #[tokio::test]
+    async fn a_snapshot_is_pushed_and_counted_once() {
+        let (config, state) = (Config::default(), tempfile::tempdir().unwrap());
+        let handle = Handle::open(&config).unwrap();
+        let resource = Resource::of(handle.root(), &config.host);
+        let starts = Starts::of(handle.root(), SystemTime::now());
+        let mut lane = Lane {
+            keeper: Keeper::start(Spool::open(state.path(), config.otlp.spool).unwrap()).unwrap(),
+            status: Arc::default(),
+            events: Events::default(),
+            encoder: Encoder::new(&resource, Naming::default(), starts),
+            compressor: Compressor::new(Compression::None),
+            interval: config.otlp.interval,
+            pushed: None,
+            handle,
+        };
+        lane.status.aim(Some((lane.keeper.clone(), String::new())));
+        lane.handle.ask(Arc::clone(&lane.status) as _);
+        lane.handle.sample();
+        lane.push().await;
+        let records = lane.keeper.status().records;
+        assert!(records > 0);
+        lane.push().await;
+        assert_eq!(lane.keeper.status().records, records, "nothing was sampled since");
+        lane.handle.sample();
+        lane.push().await;
+        assert!(lane.keeper.status().records > records);
+        lane.handle.sample();
+        let snapshot = lane.handle.newest();
+        let count = snapshot.families().find(|family| family.metric.name == "vigie_push_snapshots_total").unwrap();
+        assert_eq!(count.points().first().unwrap().value, Value::Int(2));
     }
 }

@@ -204,7 +204,7 @@ impl Status {
         (state.up, state.message) = (None, None);
     }
 
-    /// A snapshot is in the spool.
+    /// A snapshot becomes requests. Its number is told by the next one that is put together.
     pub(super) fn made(&self) {
         self.state().snapshots += 1;
     }
