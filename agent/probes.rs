@@ -24,6 +24,7 @@ pub mod icmp;
 pub mod mount;
 pub mod port;
 pub mod process;
+pub mod secure;
 pub mod target;
 pub mod tcp;
 

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::time::SystemTime;
 
 use vigie::config::{Config, Endpoint, Listen, MetricsEndpoint, quantity};
-use vigie::probes::{address, dns, glob, port};
+use vigie::probes::{address, dns, glob, port, secure};
 use vigie::push::client::answer;
 use vigie::push::spool;
 use vigie::samplers::{
@@ -79,6 +79,17 @@ pub(crate) const PARSERS: &[Parser] = &[
     ("processes: threads", &["proc/loadavg"], |text| seen(processes::stat::parse_thread_count(text.as_bytes()))),
     ("processes: users", &["etc/passwd"], |text| processes::users::parse_passwd(text).for_each(seen)),
     ("probes: address", &[], |text| seen(text.parse::<address::Address>())),
+    ("probes: certificate", &[], |text| {
+        // Good input is a certificate, bent: nothing that is written as text is one.
+        let mut bytes = *include_bytes!("certificate.der");
+        bytes.iter_mut().zip(text.bytes()).for_each(|(byte, other)| *byte ^= other);
+        for bytes in [&bytes[..], text.as_bytes()] {
+            if let Some(certificate) = secure::certificate::parse(bytes) {
+                seen((certificate.subject(), certificate.issuer(), certificate.serial()));
+                certificate.dns_names().for_each(seen);
+            }
+        }
+    }),
     ("probes: dns message", &[], |text| {
         let name = dns::name::encode("example.org").unwrap_or_default();
         let question = dns::message::Question { id: 0, name, kind: dns::message::Type::A, recursion: true };

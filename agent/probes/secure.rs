@@ -1,0 +1,5 @@
+//! TLS of probes.
+
+pub mod certificate;
+mod der;
+mod name;
