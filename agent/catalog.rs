@@ -15,6 +15,7 @@ pub fn all() -> Vec<&'static Metric> {
         .flat_map(|source| source.metrics)
         .chain(supervisor::PROBE_METRICS)
         .chain(probes::connect::METRICS)
+        .chain(probes::secure::METRICS)
         .chain(asked)
         .chain(supervisor::METRICS)
         .chain(push::status::METRICS)

@@ -123,6 +123,11 @@ pub fn check(cli: &Cli, config: &Config, connect: bool) -> anyhow::Result<()> {
     }
     let pushes = check_push(&config.otlp, connect)?;
     let plans = config.probe.plans();
+    for plan in &plans {
+        if let Some(warning) = plan.warning {
+            writeln!(out, "warning: probe.{} {:?}: {warning}", plan.kind, plan.common.name)?;
+        }
+    }
     let mut failed = 0;
     if connect {
         let paths = &config.paths;

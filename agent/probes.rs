@@ -77,6 +77,13 @@ impl Report {
         }
     }
 
+    /// Interns the probe's labels, and `more` after them: once for each that was not seen before.
+    pub fn labels(&self, more: &[(&str, &str)]) -> Labels {
+        let own = self.labels.pairs();
+        let own = own.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        Labels::new(&own.chain(more.iter().copied()).collect::<Vec<_>>())
+    }
+
     /// The reading, to be begun or ended.
     pub fn reading(&mut self) -> Option<&mut Reading> {
         Arc::get_mut(&mut self.reading)
@@ -130,6 +137,11 @@ pub trait Ask: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
 
     /// Makes the probe.
     fn probe(&self, setting: &Setting) -> Box<dyn Probe>;
+
+    /// What a person must know of these options when the probe starts, such as that they are not safe.
+    fn warning(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// A kind of probe as the catalog and the supervisor know it. One `static` beside each implementation.
@@ -179,6 +191,8 @@ pub struct Plan {
     pub target: String,
     /// Its options as text: another text is another probe.
     pub written: String,
+    /// What a person must know of it when it starts.
+    pub warning: Option<&'static str>,
     make: Arc<Make>,
 }
 
@@ -191,7 +205,8 @@ impl Plan {
     /// The plan of one probe.
     pub fn of<A: Ask>(kind: &'static str, common: Common, own: A) -> Plan {
         let (target, written) = (own.target(), format!("{common:?} {own:?}"));
-        Plan { kind, common, target, written, make: Arc::new(move |setting| own.probe(setting)) }
+        let warning = own.warning();
+        Plan { kind, common, target, written, warning, make: Arc::new(move |setting| own.probe(setting)) }
     }
 
     /// What its probe is born into.

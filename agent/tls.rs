@@ -50,6 +50,9 @@ pub enum TlsError {
         /// The key's file.
         key: PathBuf,
     },
+    /// The system trusts nobody.
+    #[error("the system trusts no authority: install ca-certificates")]
+    NoAuthorities,
     /// It is well-formed, and unusable all the same.
     #[error("cannot use {}: {reason}", path.display())]
     Unusable {

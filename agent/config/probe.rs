@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::mistake::{Fault, list, nearest};
+use super::mistake::{Fault, Kind, list, nearest};
 use super::quantity::{Human, parse_duration};
 use super::tree::{Node, Value};
 use crate::probes::Common;
@@ -33,6 +33,7 @@ pub(super) fn check(tree: &Node, faults: &mut Vec<Fault>) {
         for probe in probes {
             check_name(probe, &path, &mut names, faults);
             check_timeout(probe, &path, faults);
+            check_tls(probe, &path, faults);
         }
     }
 }
@@ -59,4 +60,19 @@ fn check_timeout(probe: &Node, path: &[&str; 2], faults: &mut Vec<Fault>) {
     let remedy = "no check begins before the last one is over: shorten it, or raise `interval`".to_owned();
     let [probe, kind] = *path;
     faults.push(Fault::at(&node.place, &[probe, kind, "timeout"], complaint, Some(remedy)));
+}
+
+fn check_tls(probe: &Node, path: &[&str; 2], faults: &mut Vec<Fault>) {
+    let [probes, kind] = *path;
+    let mut lacks = |node: &Node, key| {
+        let path = [probes, kind, "tls"].map(str::to_owned).into();
+        let remedy = Some("a certificate is shown with its private key".to_owned());
+        faults.push(Fault { place: Some(node.place.clone()), path, remedy, ..Fault::new(Kind::Missing(key)) });
+    };
+    let part = |key| probe.at(&["tls", key]);
+    match (part("cert"), part("key")) {
+        (Some(cert), None) if probe.lacks(&["tls", "key"]) => lacks(cert, "key"),
+        (None, Some(key)) if probe.lacks(&["tls", "cert"]) => lacks(key, "cert"),
+        _ => {}
+    }
 }

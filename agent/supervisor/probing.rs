@@ -73,6 +73,9 @@ impl Probing {
 
     fn post(&self, plan: Plan, account: Account) -> Post {
         let setting = plan.setting(&self.root);
+        if let Some(warning) = plan.warning {
+            tracing::warn!(probe = setting.probe, kind = setting.kind, target = setting.target, "{warning}");
+        }
         let watch = Arc::new(Watch::new(plan, setting, account));
         let task = tokio::spawn(Arc::clone(&watch).run(Arc::clone(&self.host)));
         Post { watch, task: task.abort_handle() }

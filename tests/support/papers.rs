@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 /// A folder with an authority, and a server's and a client's certificate of it, both for `localhost`.
 pub(crate) struct Papers {
@@ -17,6 +17,7 @@ impl Papers {
     pub(crate) fn new() -> Papers {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "tests");
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let papers = Papers { folder: tempfile::tempdir().unwrap(), authority };
         papers.write("ca.pem", &papers.authority.pem());
