@@ -10,6 +10,7 @@ mod environment;
 mod exposition;
 mod fuse;
 mod http;
+mod nginx;
 mod peer;
 
 pub(crate) use agent::{Agent, Launch, Run, vigie};
@@ -18,6 +19,7 @@ pub(crate) use clock::{WallClock, now_seconds};
 pub(crate) use exposition::{Page, Series, parse, parse_open_metrics};
 pub(crate) use fuse::{Hanging, with_own_mounts};
 pub(crate) use http::{Answer, Connection, Method};
+pub(crate) use nginx::Nginx;
 pub(crate) use peer::{
     COLLECTORS, Peer, find, node_exporter, process_exporter, prometheus, tinyproxy, victoria_metrics,
 };

@@ -96,7 +96,7 @@ pub(crate) fn victoria_metrics() -> Option<Peer> {
 
 impl Peer {
     #[track_caller]
-    fn spawn(program: &Path, arguments: impl FnOnce(u16, &mut Command, &Path)) -> Peer {
+    pub(super) fn spawn(program: &Path, arguments: impl FnOnce(u16, &mut Command, &Path)) -> Peer {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let port = spare_port();
         let mut command = Command::new(program);
