@@ -58,6 +58,16 @@ impl TryFrom<String> for Address {
     }
 }
 
+impl Address {
+    /// The name or the address of the host; empty for a unix socket.
+    pub fn host(&self) -> &str {
+        match self {
+            Address::Port { host, .. } => host,
+            Address::Unix(_) => "",
+        }
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -184,7 +184,8 @@ impl Secure {
         let config = self.config(alpn)?;
         let host = self.tls.server_name.as_deref().unwrap_or(host);
         let name = ServerName::try_from(host.trim_end_matches('.').to_owned()).map_err(|_| {
-            ProbeError::new(Reason::Tls, format!("{host:?} is no name that a certificate can have"))
+            let what = if host.is_empty() { "a socket".to_owned() } else { format!("{host:?}") };
+            ProbeError::new(Reason::Tls, format!("{what} has no name that a certificate could be for"))
                 .mend("write the name that the target's certificate has in `tls.server_name`")
         })?;
         report.doing("shaking hands");

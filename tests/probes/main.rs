@@ -16,6 +16,7 @@ mod support;
 mod dns;
 mod host;
 mod icmp;
+mod secure;
 mod servers;
 mod tcp;
 mod watch;

@@ -53,7 +53,7 @@ vigie.toml:7:1: unknown key `intervall` in [probe.tcp]
 vigie.toml:8:1: unknown key `size` in [probe.tcp]
   |
 8 | size = …
-  | ^^^^ known here: `name`, `interval`, `timeout`, `failures_before_down`, `successes_before_up`, `address`, `script`
+  | ^^^^ known here: `name`, `interval`, `timeout`, `failures_before_down`, `successes_before_up`, `address`, `tls`, `script`
 
 vigie.toml:10:8: `probe.tcp.name`: two probes of this kind are called "b"
    |
@@ -94,6 +94,38 @@ vigie.toml:20:35: unknown key `sent` in [probe.tcp.script]
    |
 20 | script = [{ expect = '(' }, {}, { sent = … }]
    |                                   ^^^^ did you mean `send`?
+"#,
+    );
+}
+
+#[test]
+fn mistakes_in_tls_are_told_with_their_places() {
+    assert_told(
+        &refused(concat!(
+            "[[probe.tcp]]\nname = 'a'\naddress = 'mail:25'\ntls = { cert = '/a.pem' }\n",
+            "[[probe.tcp]]\nname = 'b'\naddress = 'mail:25'\ntls = { min_version = '1.1', cafile = '/a.pem' }\n",
+            "[[probe.tcp]]\nname = 'c'\naddress = 'mail:25'\nscript = [{ starttls = true }, { starttls = true }]\n",
+        )),
+        r#"
+vigie.toml:4:16: `probe.tcp.tls` lacks `key`
+  |
+4 | tls = { cert = '/a.pem' }
+  |                ^^^^^^^^ a certificate is shown with its private key
+
+vigie.toml:8:23: `probe.tcp.tls.min_version`: expected one of "1.2", "1.3", found "1.1"
+  |
+8 | tls = { min_version = '1.1', cafile = … }
+  |                       ^^^^^ did you mean "1.3"?
+
+vigie.toml:8:30: unknown key `cafile` in [probe.tcp.tls]
+  |
+8 | tls = { min_version = '1.1', cafile = … }
+  |                              ^^^^^^ did you mean `ca`?
+
+vigie.toml:12:10: `probe.tcp.script`: expected one step with `starttls` at most: TLS begins once
+   |
+12 | script = [{ starttls = true }, { starttls = true }]
+   |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 "#,
     );
 }
