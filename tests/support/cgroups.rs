@@ -33,6 +33,11 @@ impl Cgroups {
         if made.0.is_empty() { Err("there are no cgroups".to_owned()) } else { Ok(made) }
     }
 
+    /// What the slice is called.
+    pub(crate) fn slice(&self) -> &str {
+        self.0.first().and_then(|path| path.file_name()?.to_str()).expect("it has a name")
+    }
+
     /// The unit's directory in each hierarchy.
     pub(crate) fn of<'a>(&'a self, unit: &'a str) -> impl Iterator<Item = &'a PathBuf> {
         self.0.iter().filter(move |path| path.ends_with(unit))

@@ -12,6 +12,7 @@ mod fuse;
 mod http;
 mod nginx;
 mod peer;
+pub(crate) mod vm;
 
 pub(crate) use agent::{Agent, Launch, Run, vigie};
 pub(crate) use cgroups::Cgroups;
