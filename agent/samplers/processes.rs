@@ -132,6 +132,8 @@ impl Processes {
         // What comes or goes while they are listed is seen in the next pass: the counts are older than the list.
         self.listed = now;
         root.proc.numbers(&mut self.pids)?;
+        // Those that did not let themselves be read are tried again.
+        self.troubles.withheld = false;
         self.unavailable.listed(&self.pids);
         self.table.compare(&self.pids, &mut self.births);
         self.births.shrink_to(4096);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::find;
 
 /// What the tests inside may run; the first two are also what the machine is made ready with.
-const PROGRAMS: &[&str] = &["sh", "mount", "ip", "cat", "dd", "head", "tr", "touch", "sleep"];
+const PROGRAMS: &[&str] = &["sh", "mount", "ip", "cat", "dd", "head", "tr", "touch", "sleep", "setpriv"];
 
 /// It says at the end how the tests inside ended, and turns the machine off.
 const INIT: &str = r#"#!/bin/sh
@@ -22,7 +22,6 @@ export PATH=/bin HOME=/ RUST_BACKTRACE=1
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
-mount -t tmpfs tmpfs /tmp
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 ip link set lo up
 /tests --test-threads=1 --include-ignored --exact TESTS

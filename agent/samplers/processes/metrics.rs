@@ -147,7 +147,7 @@ pub(super) static GROUPS: Metric = Metric::gauge(
 pub(super) static UNAVAILABLE: Metric = Metric::gauge(
     "vigie_process_fields_unavailable",
     Unit::One,
-    "Whether the agent may not read that of some processes; the drop-in process-details.conf gives it io and fd.",
+    "Whether the agent may not see that of some processes; the drop-in process-details.conf lets it.",
 )
 .labels(&[Label::new("field").otel("vigie.process.field"), Label::new("reason").otel("vigie.reason")])
 .otel("vigie.process.fields.unavailable");

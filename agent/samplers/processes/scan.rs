@@ -16,12 +16,12 @@ const FILES_READS: u8 = 4;
 const DETAILS_READS: u8 = 12;
 const NAME_READS: u8 = 16;
 
-/// What went wrong, and what is not permitted, since the start.
+/// What went wrong since the start, and what is not permitted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Troubles {
     pub(super) partial_errors: u64,
     pub(super) read_errors: u64,
-    /// Whether a process that is listed ever did not let itself be read.
+    /// Whether a process that is listed did not let itself be read since they were listed.
     pub(super) withheld: bool,
 }
 

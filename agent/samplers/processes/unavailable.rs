@@ -31,7 +31,7 @@ impl Unavailable {
         self.unlisted = !pids.is_empty() && pids.first() != Some(&1);
     }
 
-    /// Begins a pass. `withheld` is whether any process that is listed does not let itself be read.
+    /// Begins a pass. `withheld` is whether a process that is listed does not let itself be read.
     pub(super) fn start(&mut self, withheld: bool) {
         (self.io, self.fd, self.hidden) = (false, false, withheld || self.unlisted);
     }
@@ -49,7 +49,11 @@ impl Unavailable {
         }
         self.told = true;
         if self.hidden {
-            tracing::info!("processes of other users are not shown: /proc is mounted with hidepid, remount it without");
+            tracing::info!(
+                "processes of other users are not shown, for /proc is mounted with hidepid: link \
+                 /usr/share/vigie/drop-ins/process-details.conf into vigie.service.d, or mount /proc with gid= of a group \
+                 that SupplementaryGroups= gives to vigie"
+            );
             return;
         }
         let what = match (self.io, self.fd) {

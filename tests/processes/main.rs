@@ -10,18 +10,17 @@
     clippy::print_stderr
 )]
 
+mod hidden;
+mod odd;
+mod programs;
+#[path = "../support/mod.rs"]
 mod support;
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::ffi::OsStr;
+use std::time::Duration;
 
-use support::{Agent, Connection, PATIENCE, Page, parse, privileged, process_exporter, skipped, until, vigie};
-use tempfile::TempDir;
+use programs::{Programs, Running};
+use support::{Agent, PATIENCE, Page, process_exporter, skipped, until};
 
 /// Every process by its name, all of them shown, a pass for each page.
 const BY_NAME: &[&str] = &[
@@ -34,77 +33,6 @@ const BY_NAME: &[&str] = &[
     "--set",
     "samplers.processes.rules=[{ name = '{{.Comm}}' }]",
 ];
-
-/// Programs of our own names: links to others, which the kernel calls what the link is called.
-struct Programs(TempDir);
-
-impl Programs {
-    fn new() -> Programs {
-        Programs(tempfile::tempdir().unwrap())
-    }
-
-    fn link(&self, of: &str, name: &OsStr) -> PathBuf {
-        let path = self.0.path().join(name);
-        if !path.exists() {
-            std::os::unix::fs::symlink(support::find(of).expect("every system has it"), &path).unwrap();
-        }
-        path
-    }
-
-    /// A shell of that name that runs this script.
-    fn shell(&self, name: &str, script: &str) -> Running {
-        self.shell_of(OsStr::new(name), script)
-    }
-
-    fn shell_of(&self, name: &OsStr, script: &str) -> Running {
-        let path = self.link("sh", name);
-        let mut command = Command::new(path);
-        command.args(["-c", script]).current_dir(self.0.path());
-        Running(command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap())
-    }
-}
-
-/// A process that is killed when the test is over, with what it started.
-struct Running(Child);
-
-impl Running {
-    /// The numbers of `/proc/PID/stat` from the state on.
-    fn stat(&self) -> Vec<u64> {
-        let line = std::fs::read(format!("/proc/{}/stat", self.0.id())).unwrap();
-        let line = String::from_utf8_lossy(&line).into_owned();
-        let (_, rest) = line.rsplit_once(')').unwrap();
-        rest.split_whitespace().map(|word| word.parse().unwrap_or_default()).collect()
-    }
-
-    /// CPU of its own, in seconds.
-    fn own_cpu(&self) -> f64 {
-        let stat = self.stat();
-        (stat[11] + stat[12]) as f64 / 100.0
-    }
-
-    /// The same with the children that it has waited for.
-    fn whole_cpu(&self) -> f64 {
-        let stat = self.stat();
-        stat[11..=14].iter().sum::<u64>() as f64 / 100.0
-    }
-
-    fn state(&self) -> char {
-        let line = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
-        line.rsplit_once(')').unwrap().1.trim_start().chars().next().unwrap()
-    }
-
-    /// Waits until it has made this file.
-    fn wait_for(&self, programs: &Programs, file: &str) {
-        until(file, PATIENCE, || programs.0.path().join(file).exists().then_some(()));
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn of(page: &Page, metric: &str, group: &str) -> f64 {
     page.find(&format!("namedprocess_namegroup_{metric}"), &[("groupname", group)]).unwrap_or_default()
@@ -229,76 +157,6 @@ fn a_process_that_becomes_another_program_changes_its_group() {
     process.wait_for(&programs, "two");
     let page = pages(&agent, 7);
     assert_eq!((of(&page, "num_procs", "vg-exec-one"), of(&page, "num_procs", "vg-exec-two")), (0.0, 1.0));
-}
-
-#[test]
-fn no_name_and_no_command_line_is_an_error() {
-    let (programs, agent) = (Programs::new(), Agent::start(BY_NAME));
-    let names = [&b"vg) R 1 ("[..], b"vg\nline", b"vg\xff\xfe", b"vg \"quote\\", b"((vg"];
-    let long = format!("read line; : {}", "x".repeat(100_000));
-    let _running: Vec<Running> =
-        names.iter().map(|name| programs.shell_of(&OsString::from_vec(name.to_vec()), &long)).collect();
-    let page = until("all are there", PATIENCE, || {
-        let page = agent.page();
-        let groups = ["vg) R 1 (", "vg?line", "vg\u{fffd}\u{fffd}", "vg \"quote\\", "((vg"];
-        groups.iter().all(|group| of(&page, "num_procs", group) == 1.0).then_some(page)
-    });
-    assert_eq!(page.value("namedprocess_scrape_procread_errors", &[]), 0.0);
-}
-
-#[test]
-fn a_storm_of_forks_neither_stalls_the_page_nor_grows_memory() {
-    let (programs, agent) = (Programs::new(), Agent::start(BY_NAME));
-    pages(&agent, 5);
-    let before = agent.status("RssAnon");
-    let storms: Vec<Running> = (0..2).map(|_| programs.shell("vg-storm", "while :; do (:); done")).collect();
-    let forks = |page: &Page| page.value("node_forks_total", &[]);
-    let (first, begun) = (forks(&agent.page()), Instant::now());
-    let mut longest = Duration::ZERO;
-    let mut last = first;
-    while begun.elapsed() < Duration::from_secs(3) {
-        let asked = Instant::now();
-        last = forks(&agent.page());
-        longest = longest.max(asked.elapsed());
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    drop(storms);
-    assert!(last - first > 500.0, "{} forks", last - first);
-    assert!(longest < Duration::from_secs(2), "{longest:?}");
-    let after = agent.status("RssAnon");
-    assert!(after < before + 2048, "grew from {before} KiB to {after} KiB");
-}
-
-#[test]
-fn what_may_not_be_read_is_a_state_and_one_line() {
-    if !privileged() {
-        return skipped("another user's agent takes root");
-    }
-    let state = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(state.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-    let port = support::spare_port();
-    let listen = format!("http.listen='127.0.0.1:{port}'");
-    let mut command = vigie(&["run", "--config", "/dev/null", "--set", "http.max_age='0s'", "--set", &listen]);
-    command.args(["--set", &format!("paths.state='{}'", state.path().display())]);
-    command.uid(65534).gid(65534).current_dir("/").stderr(Stdio::piped());
-    let Ok(child) = command.spawn() else { return skipped("user 65534 may not run the binary") };
-    let mut agent = Running(child);
-    let page = || {
-        let answer = Connection::tcp(port).and_then(|mut connection| connection.get("/metrics", &[])).ok()?;
-        (answer.status == 200).then(|| parse(&answer.text()))
-    };
-    until("the page", PATIENCE, page);
-    let page = until("the page", PATIENCE, page);
-    agent.0.kill().unwrap();
-    let mut log = String::new();
-    std::io::Read::read_to_string(agent.0.stderr.as_mut().unwrap(), &mut log).unwrap();
-    let unavailable =
-        |field, reason| page.value("vigie_process_fields_unavailable", &[("field", field), ("reason", reason)]);
-    assert_eq!((unavailable("io", "permission"), unavailable("process", "hidepid")), (1.0, 0.0));
-    assert_eq!(log.matches("process-details.conf").count(), 1, "{log}");
-    assert_eq!(page.value("namedprocess_scrape_partial_errors", &[]), 0.0);
-    assert_eq!(page.value("node_scrape_collector_success", &[("collector", "processes")]), 1.0);
-    assert!(page.of("namedprocess_namegroup_num_procs").map(|(_, count)| count).sum::<f64>() > 2.0);
 }
 
 #[test]
