@@ -13,6 +13,7 @@
 mod hidden;
 mod odd;
 mod programs;
+mod storm;
 #[path = "../support/mod.rs"]
 mod support;
 
