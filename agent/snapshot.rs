@@ -49,16 +49,27 @@ struct Text {
     /// `_bucket`, `_sum` or `_count` for a part of a histogram or summary, else empty.
     suffix: &'static str,
     page: Box<str>,
+    since: Option<SystemTime>,
 }
 
 impl Labels {
     /// Interns label names and values. Names must be valid label names; values may be any text.
     pub fn new(pairs: &[(&str, &str)]) -> Labels {
-        Labels::part("", pairs)
+        Labels::intern("", pairs, None)
     }
 
     /// The same for one sample of a histogram or summary, whose name on the page is the metric's and `suffix`.
     pub fn part(suffix: &'static str, pairs: &[(&str, &str)]) -> Labels {
+        Labels::intern(suffix, pairs, None)
+    }
+
+    /// The same of a thing that came while somebody looked: at `since` it was not there, and it has counted from zero
+    /// after that.
+    pub fn born(pairs: &[(&str, &str)], since: Option<SystemTime>) -> Labels {
+        Labels::intern("", pairs, since)
+    }
+
+    fn intern(suffix: &'static str, pairs: &[(&str, &str)], since: Option<SystemTime>) -> Labels {
         let mut page = String::new();
         for (name, value) in pairs {
             if !page.is_empty() {
@@ -76,7 +87,7 @@ impl Labels {
             }
             page.push('"');
         }
-        Labels(Arc::new(Text { suffix, page: page.into() }))
+        Labels(Arc::new(Text { suffix, page: page.into(), since }))
     }
 
     /// No labels at all: always the same.
@@ -93,6 +104,11 @@ impl Labels {
     /// `_bucket`, `_sum`, `_count` or nothing.
     pub fn suffix(&self) -> &'static str {
         self.0.suffix
+    }
+
+    /// A moment at which its counters were at zero, where that is known of this very thing.
+    pub fn since(&self) -> Option<SystemTime> {
+        self.0.since
     }
 
     /// Names and unescaped values, in order.

@@ -13,7 +13,16 @@
 //! container's scope is a unit too, and has both. OpenTelemetry's conventions know containers; for units there are the
 //! Collector's attribute `systemd.unit.name` and its namespace `systemd.unit`, in which we keep to the shape of
 //! `container.*`. What only systemd itself knows (`systemd_unit_state`, restarts, start times) needs its bus and is not
-//! here; hence nobody tells since when a cgroup counts.
+//! here.
+//!
+//! # Start times
+//!
+//! A cgroup counts from zero since it was made, and nothing that anybody may read says when that was: its directory has
+//! the times of whoever looked at it first, and `/run/systemd/units/invocation:*` those of a start, over which a service
+//! that restarts by itself may keep its cgroup and its counts. So the start is known exactly of what comes while the
+//! agent runs: at the pass before it was not there. What was there before the agent has counted since it was first seen.
+
+use std::time::SystemTime;
 
 use serde::Deserialize;
 
@@ -158,6 +167,8 @@ struct Services {
     devices: Devices,
     path: String,
     pass: usize,
+    /// When the pass before was, if it saw everything: what is new now was not there then.
+    complete: Option<SystemTime>,
 }
 
 impl Services {
@@ -171,12 +182,14 @@ impl Services {
             devices: Devices::new(config.diskstats.exclude.clone()),
             path: String::new(),
             pass: 0,
+            complete: None,
         }
     }
 }
 
 impl Sampler for Services {
     fn sample(&mut self, root: &Root, buffer: &mut Buffer, reading: &mut Reading) -> Result<(), SampleError> {
+        let before = self.complete.take();
         // What cannot be listed any more is opened anew in the next pass.
         let hierarchies = match self.hierarchies.take() {
             Some(hierarchies) => hierarchies,
@@ -195,7 +208,8 @@ impl Sampler for Services {
         let ticks = root.calls.clock_ticks();
         for (index, path) in self.tree.found().enumerate() {
             let turn = (self.pass + index) % TURN;
-            let Some(entry) = self.entries.meet(path, || Entry::born(path, |name| self.options.admit(name))) else {
+            let Some(entry) = self.entries.meet(path, || Entry::born(path, before, |name| self.options.admit(name)))
+            else {
                 continue;
             };
             if shown == self.options.max_units {
@@ -209,6 +223,7 @@ impl Sampler for Services {
         }
         reading.put(&LEFT_OUT, left_out as u64);
         self.pass = self.pass.wrapping_add(1);
+        self.complete = self.tree.complete().then_some(reading.taken);
         Ok(())
     }
 }

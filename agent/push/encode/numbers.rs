@@ -7,6 +7,7 @@ use super::past::{History, Past};
 use super::request::Requests;
 use super::track::Pushed;
 use super::{Shape, attributes, field};
+use crate::push::start::nanoseconds;
 use crate::push::wire;
 use crate::snapshot::{Labels, Point, Value};
 
@@ -87,8 +88,13 @@ impl Numbers {
                     attributes::encode(pushed, &point.labels, &mut self.attributes);
                     let before = self.attributes.get(begin..).filter(|_| counts);
                     let before = before.and_then(|attributes| past.take(&pushed.name, attributes));
-                    let start = pushed.start.unwrap_or(taken);
-                    before.unwrap_or_else(|| History::new(start, point.value, taken))
+                    // What is known to be new does not go on where another of its name was.
+                    match point.labels.since().map(nanoseconds) {
+                        Some(born) => History::new(born, point.value, taken),
+                        None => {
+                            before.unwrap_or_else(|| History::new(pushed.start.unwrap_or(taken), point.value, taken))
+                        }
+                    }
                 }
             };
             let attributes = begin..self.attributes.len();

@@ -151,6 +151,18 @@ fn each_kind_has_its_shape_and_start() {
 }
 
 #[test]
+fn what_is_known_to_be_new_counts_since_it_was_not_there() {
+    let mut encoder = encoder();
+    let born = |since| Labels::born(&[("device", "a")], Some(at(since)));
+    let (old, again, keeper) = (born(500), born(2000), device("b"));
+    assert_eq!(starts(&mut encoder, 1000, &[(&old, 5), (&keeper, 1)]), [500, 100]);
+    assert_eq!(starts(&mut encoder, 2000, &[(&keeper, 1)]), [100]);
+    // It used more in its second life than in its first, and is another all the same.
+    assert_eq!(starts(&mut encoder, 3000, &[(&again, 50), (&keeper, 1)]), [2000, 100]);
+    assert_eq!(starts(&mut encoder, 4000, &[(&again, 60), (&keeper, 1)]), [2000, 100]);
+}
+
+#[test]
 fn a_counter_that_fell_has_a_new_start() {
     let (mut encoder, a, b) = (encoder(), device("a"), device("b"));
     assert_eq!(starts(&mut encoder, 1000, &[(&a, 5), (&b, 5)]), [100, 100]);

@@ -1,6 +1,7 @@
 //! One unit or container: its labels, interned when it is born, and the points that it gives.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::account::{Account, Io, Kept};
 use super::cgroup::Files;
@@ -40,6 +41,7 @@ struct Unit {
 struct Called {
     pairs: [(&'static str, String); 2],
     labels: Labels,
+    since: Option<SystemTime>,
 }
 
 /// A device that it reads or writes.
@@ -52,28 +54,29 @@ struct Device {
 }
 
 impl Called {
-    fn of(pairs: [(&'static str, String); 2]) -> Called {
+    fn of(pairs: [(&'static str, String); 2], since: Option<SystemTime>) -> Called {
         let [(first, one), (second, two)] = &pairs;
-        let labels = Labels::new(&[(first, one), (second, two)]);
-        Called { pairs, labels }
+        let labels = Labels::born(&[(first, one), (second, two)], since);
+        Called { pairs, labels, since }
     }
 
     fn with(&self, name: &'static str, value: &str) -> Labels {
         let [(first, one), (second, two)] = &self.pairs;
-        Labels::new(&[(first, one), (second, two), (name, value)])
+        Labels::born(&[(first, one), (second, two), (name, value)], self.since)
     }
 }
 
 impl Entry {
-    /// What the cgroup of that path is; nothing where its name is not admitted.
-    pub(super) fn born(path: &str, admit: impl FnOnce(&str) -> bool) -> Option<Entry> {
-        let unit = Unit::of(path);
+    /// What the cgroup of that path is; nothing where its name is not admitted. `since` is when it was not there yet, if
+    /// somebody looked.
+    pub(super) fn born(path: &str, since: Option<SystemTime>, admit: impl FnOnce(&str) -> bool) -> Option<Entry> {
+        let unit = Unit::of(path, since);
         let container = unit::place(path).container.map(|container| {
             // An id is hexadecimal; another name is shown whole.
             let hexadecimal =
                 container.id.len() > SHORT_ID && container.id.bytes().all(|byte| byte.is_ascii_hexdigit());
             let short = container.id.get(..SHORT_ID).filter(|_| hexadecimal).unwrap_or(container.id);
-            Called::of([("id", format!("/{path}")), ("name", short.to_owned())])
+            Called::of([("id", format!("/{path}")), ("name", short.to_owned())], since)
         });
         let admitted = match (&unit, &container) {
             (Some(Unit { called: Called { pairs: [(_, name), _], .. }, .. }), _)
@@ -176,7 +179,7 @@ impl Entry {
 impl Unit {
     /// The unit of that path. Units of a user's own systemd may be called as one of the system's, or of another user:
     /// their name has that of the user's systemd before it.
-    fn of(path: &str) -> Option<Unit> {
+    fn of(path: &str, since: Option<SystemTime>) -> Option<Unit> {
         let place = unit::place(path);
         let slice = is_slice(path);
         let own = place.user_unit.or(slice.then(|| last(path)));
@@ -192,7 +195,7 @@ impl Unit {
         } else {
             place.slice
         };
-        let called = Called::of([("name", name), ("type", kind)]);
+        let called = Called::of([("name", name), ("type", kind)], since);
         Some(Unit {
             info: called.with("slice", above.unwrap_or("-.slice")),
             user: called.with("mode", "user"),

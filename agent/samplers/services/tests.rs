@@ -233,6 +233,28 @@ fn what_goes_in_between_gives_no_point() {
 }
 
 #[test]
+fn what_came_while_the_agent_looked_has_counted_since_the_pass_before() {
+    let mut trial = unified(&[("system.slice/a.service/pids.current", "1\n")], "");
+    let since = |trial: &Trial, unit: &str| {
+        let points = trial.reading.families().flat_map(|family| family.points());
+        let of_unit: Vec<_> = points.filter(|point| point.labels.page().contains(unit)).collect();
+        assert!(!of_unit.is_empty());
+        of_unit[0].labels.since()
+    };
+    trial.pass().unwrap();
+    let first = trial.reading.taken;
+    assert_eq!(since(&trial, "a.service"), None, "nobody knows");
+    trial.write("sys/fs/cgroup/system.slice/b.service/cpu.stat", "usage_usec 5\n");
+    trial.pass().unwrap();
+    let second = trial.reading.taken;
+    trial.write("sys/fs/cgroup/system.slice/b.service/io.stat", "8:0 rbytes=90\n");
+    (0..=TURN).for_each(|_| drop(trial.pass().unwrap()));
+    assert!(first < second);
+    assert_eq!((since(&trial, "a.service"), since(&trial, "b.service")), (None, Some(first)));
+    assert_eq!(since(&trial, r#"device="sda""#), Some(first), "its devices too");
+}
+
+#[test]
 fn odd_files_give_no_point_and_hide_no_other() {
     let files = [
         ("system.slice/a.service/pids.current", "many\n"),

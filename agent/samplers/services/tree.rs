@@ -20,6 +20,8 @@ pub(super) struct Tree {
     nodes: Vec<Node>,
     count: usize,
     beyond: usize,
+    /// Whether some cgroup could not be listed.
+    blind: bool,
     /// Of the node that is being listed.
     above: String,
 }
@@ -46,7 +48,7 @@ impl Tree {
     /// # Errors
     /// When the root cannot be listed. Anything else may go at any time.
     pub(super) fn walk(&mut self, dir: &Dir, user_units: bool) -> Result<(), SampleError> {
-        (self.count, self.beyond) = (0, 0);
+        (self.count, self.beyond, self.blind) = (0, 0, false);
         self.above.clear();
         self.list(dir, user_units)?;
         let mut next = 0;
@@ -54,7 +56,8 @@ impl Tree {
             if node.look.open {
                 self.above.clear();
                 self.above.push_str(&node.path);
-                let _gone = self.list(dir, user_units);
+                // It may have gone since it was listed itself, which is not told from other reasons.
+                self.blind |= self.list(dir, user_units).is_err();
             }
             next += 1;
         }
@@ -71,9 +74,14 @@ impl Tree {
         self.beyond
     }
 
+    /// Whether everything was seen: what was not found is not there.
+    pub(super) fn complete(&self) -> bool {
+        self.beyond == 0 && !self.blind
+    }
+
     /// Adds what is in the cgroup `above`, in the order of its names.
     fn list(&mut self, dir: &Dir, user_units: bool) -> Result<(), SampleError> {
-        let Tree { nodes, count, beyond, above } = self;
+        let Tree { nodes, count, beyond, above, .. } = self;
         let first = *count;
         let listed = dir.each_directory(if above.is_empty() { "." } else { above }, |name| {
             if *count == LIMIT {
@@ -181,6 +189,17 @@ mod tests {
         let (docker, pod) = (format!("docker/{ID}"), format!("kubepods/burstable/pod1/{ID}"));
         let paths = [&*docker, &*pod, "lxc.payload.web/init", "lxc.monitor.web", "dev-x.mount"];
         assert_eq!(found(&paths, false), ["dev-x.mount", "lxc.payload.web", &*docker, &*pod]);
+    }
+
+    #[test]
+    fn what_is_beyond_the_bound_or_went_is_not_all_there_is() {
+        let (host, mut tree) = (Host::new(&[("sys/system.slice/a.service/cgroup.procs", "")]), Tree::default());
+        tree.walk(&host.root.sys, false).unwrap();
+        assert!(tree.complete());
+        (tree.beyond, tree.blind) = (0, true);
+        assert!(!tree.complete());
+        (tree.beyond, tree.blind) = (1, false);
+        assert!(!tree.complete());
     }
 
     #[test]
