@@ -233,19 +233,21 @@ impl Dir {
         Ok(())
     }
 
-    /// Visits the names of the directories in a directory below this one, in no order.
+    /// Visits the names of the directories in a directory below this one, in no order, and their inodes.
     ///
     /// # Errors
     /// As [`Dir::read`].
-    pub fn each_directory(&self, path: &str, mut visit: impl FnMut(&str)) -> Result<(), SampleError> {
-        self.each(path, |name, kind| {
+    pub fn each_directory(&self, path: &str, mut visit: impl FnMut(&str, u64)) -> Result<(), SampleError> {
+        let directories = |name: &str, kind, inode| {
             if matches!(kind, FileType::Directory | FileType::Unknown) {
                 if self.record.is_some() {
                     self.note_once(&format!("{path}/{name}"));
                 }
-                visit(name);
+                visit(name, inode);
             }
-        })?;
+            true
+        };
+        self.entries(path, directories).map_err(|errno| read_error(&self.at(path), errno))?;
         self.note(path, || Passed::Directory);
         Ok(())
     }
@@ -273,7 +275,7 @@ impl Dir {
     }
 
     fn each(&self, path: &str, mut visit: impl FnMut(&str, FileType)) -> Result<(), SampleError> {
-        let all = |name: &str, kind| {
+        let all = |name: &str, kind, _| {
             visit(name, kind);
             true
         };
@@ -285,10 +287,10 @@ impl Dir {
     /// # Errors
     /// As [`Dir::read`].
     pub fn each_until(&self, path: &str, mut visit: impl FnMut(&str) -> bool) -> Result<(), SampleError> {
-        self.entries(path, |name, _| visit(name)).map_err(|errno| read_error(&self.at(path), errno))
+        self.entries(path, |name, _, _| visit(name)).map_err(|errno| read_error(&self.at(path), errno))
     }
 
-    fn entries(&self, path: &str, mut visit: impl FnMut(&str, FileType) -> bool) -> Result<(), Errno> {
+    fn entries(&self, path: &str, mut visit: impl FnMut(&str, FileType, u64) -> bool) -> Result<(), Errno> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let dir = openat(&self.fd, path, flags, Mode::empty())?;
         let mut entries = [MaybeUninit::uninit(); 4 << 10];
@@ -296,7 +298,7 @@ impl Dir {
         while let Some(entry) = entries.next() {
             let entry = entry.map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
             let name = entry.file_name().to_string_lossy();
-            if name != "." && name != ".." && !visit(&name, entry.file_type()) {
+            if name != "." && name != ".." && !visit(&name, entry.file_type(), entry.ino()) {
                 break;
             }
         }

@@ -20,7 +20,7 @@
 //! A cgroup counts from zero since it was made, and nothing that anybody may read says when that was: its directory has
 //! the times of whoever looked at it first, and `/run/systemd/units/invocation:*` those of a start, over which a service
 //! that restarts by itself may keep its cgroup and its counts. So the start is known exactly of what comes while the
-//! agent runs: at the pass before it was not there. What was there before the agent has counted since it was first seen.
+//! agent runs, or comes anew under its old name: at the pass before, that cgroup was not there. What was there before the agent has counted since it was first seen.
 
 use std::time::SystemTime;
 
@@ -206,12 +206,14 @@ impl Sampler for Services {
         self.entries.start();
         let (mut shown, mut left_out) = (0, self.tree.beyond());
         let ticks = root.calls.clock_ticks();
-        for (index, path) in self.tree.found().enumerate() {
+        for (index, (path, inode)) in self.tree.found().enumerate() {
             let turn = (self.pass + index) % TURN;
-            let Some(entry) = self.entries.meet(path, || Entry::born(path, before, |name| self.options.admit(name)))
-            else {
-                continue;
-            };
+            let born = || Entry::born((path, inode), before, |name| self.options.admit(name));
+            let met = self.entries.meet(path, born);
+            if met.as_ref().is_some_and(|entry| entry.inode != inode) {
+                *met = born();
+            }
+            let Some(entry) = met else { continue };
             if shown == self.options.max_units {
                 left_out += 1;
                 continue;

@@ -50,6 +50,11 @@ impl Trial {
         self.host.remove(path);
     }
 
+    /// Where the host's files are.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.host.folder()
+    }
+
     /// One pass, as lines of `name{labels} value`.
     pub(crate) fn pass(&mut self) -> Result<Vec<String>, SampleError> {
         self.sample()?;

@@ -71,7 +71,7 @@ impl Dir {
             return Ok(u64::try_from(stat.st_size).unwrap_or_default());
         }
         let mut count = 0;
-        self.entries(path, |_, _| {
+        self.entries(path, |_, _, _| {
             count += 1;
             true
         })

@@ -20,6 +20,8 @@ const SHORT_ID: usize = 12;
 
 /// A unit, a container, or the scope that is both.
 pub(super) struct Entry {
+    /// Of its cgroup: another one of the same path is another unit.
+    pub(super) inode: u64,
     unit: Option<Unit>,
     container: Option<Called>,
     devices: Vec<Device>,
@@ -69,7 +71,11 @@ impl Called {
 impl Entry {
     /// What the cgroup of that path is; nothing where its name is not admitted. `since` is when it was not there yet, if
     /// somebody looked.
-    pub(super) fn born(path: &str, since: Option<SystemTime>, admit: impl FnOnce(&str) -> bool) -> Option<Entry> {
+    pub(super) fn born(
+        (path, inode): (&str, u64),
+        since: Option<SystemTime>,
+        admit: impl FnOnce(&str) -> bool,
+    ) -> Option<Entry> {
         let unit = Unit::of(path, since);
         let container = unit::place(path).container.map(|container| {
             // An id is hexadecimal; another name is shown whole.
@@ -83,7 +89,7 @@ impl Entry {
             | (None, Some(Called { pairs: [_, (_, name)], .. })) => admit(name),
             (None, None) => false,
         };
-        admitted.then(|| Entry { unit, container, devices: Vec::new(), silent: 0, kept: None, stirred: false })
+        admitted.then(|| Entry { inode, unit, container, devices: Vec::new(), silent: 0, kept: None, stirred: false })
     }
 
     /// Begins a pass; in its turn it forgets what is to be read again.

@@ -255,6 +255,43 @@ fn what_came_while_the_agent_looked_has_counted_since_the_pass_before() {
 }
 
 #[test]
+fn a_unit_that_was_made_anew_is_another_though_it_used_more() {
+    let mut trial = unified(&[("system.slice/a.service/cpu.stat", "usage_usec 5\n")], "");
+    // A file system may give a number that is free to the next directory; cgroupfs never does.
+    trial.write("sys/fs/cgroup/next/cpu.stat", "usage_usec 900\n");
+    let since = |trial: &Trial| {
+        let points = trial.reading.families().flat_map(|family| family.points());
+        points.map(|point| point.labels.since()).max().flatten()
+    };
+    trial.pass().unwrap();
+    let (first, cgroups) = (trial.reading.taken, trial.folder().join("sys/fs/cgroup"));
+    trial.pass().unwrap();
+    assert_eq!(since(&trial), None);
+    let second = trial.reading.taken;
+    std::fs::remove_dir_all(cgroups.join("system.slice/a.service")).unwrap();
+    std::fs::rename(cgroups.join("next"), cgroups.join("system.slice/a.service")).unwrap();
+    let page = trial.pass().unwrap();
+    assert!(one(&page, "vigie_unit_cpu_usage_seconds_total").ends_with(" 0.0009"));
+    assert!(first < second);
+    assert_eq!(since(&trial), Some(second));
+}
+
+#[test]
+fn a_name_that_is_no_text_hides_no_other() {
+    let mut trial = unified(&[("system.slice/a.service/pids.current", "1\n")], "");
+    let slice = trial.folder().join("sys/fs/cgroup/system.slice");
+    let deep = (0..40).fold(slice.join("deep.service"), |path, level| path.join(format!("level{level}")));
+    std::fs::create_dir_all(deep).unwrap();
+    for name in [&b"\xff\xfe.service"[..], b"-.service", b".service", b"a b\tc.service", b"\\x2d\\x2d.service"] {
+        std::fs::create_dir(slice.join(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(name))).unwrap();
+    }
+    for _ in 0..2 {
+        let page = trial.pass().unwrap();
+        assert_eq!(values(&page, "systemd_unit_tasks_current"), [("a.service".to_owned(), "1".to_owned())]);
+    }
+}
+
+#[test]
 fn odd_files_give_no_point_and_hide_no_other() {
     let files = [
         ("system.slice/a.service/pids.current", "many\n"),

@@ -31,6 +31,8 @@ struct Node {
     /// Below the root of the hierarchy, without a slash at its beginning.
     path: String,
     look: Look,
+    /// Of this very cgroup: kernfs never gives the number of one that went to another.
+    inode: u64,
 }
 
 /// What a cgroup is to us.
@@ -64,9 +66,9 @@ impl Tree {
         Ok(())
     }
 
-    /// The paths of units and containers.
-    pub(super) fn found(&self) -> impl Iterator<Item = &str> {
-        self.nodes.iter().take(self.count).filter(|node| node.look.shown).map(|node| &*node.path)
+    /// The paths of units and containers, each with the inode of its cgroup.
+    pub(super) fn found(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.nodes.iter().take(self.count).filter(|node| node.look.shown).map(|node| (&*node.path, node.inode))
     }
 
     /// How many cgroups were not looked at, because there are too many.
@@ -83,7 +85,7 @@ impl Tree {
     fn list(&mut self, dir: &Dir, user_units: bool) -> Result<(), SampleError> {
         let Tree { nodes, count, beyond, above, .. } = self;
         let first = *count;
-        let listed = dir.each_directory(if above.is_empty() { "." } else { above }, |name| {
+        let listed = dir.each_directory(if above.is_empty() { "." } else { above }, |name, inode| {
             if *count == LIMIT {
                 *beyond += 1;
                 return;
@@ -98,7 +100,7 @@ impl Tree {
                 node.path.push('/');
             }
             node.path.push_str(name);
-            node.look = look(&node.path, user_units);
+            (node.look, node.inode) = (look(&node.path, user_units), inode);
             *count += 1;
         });
         if let Some(new) = nodes.get_mut(first..*count) {
@@ -149,9 +151,9 @@ mod tests {
         let files: Vec<(&str, &str)> = files.iter().map(|path| (&**path, "")).collect();
         let (host, mut tree) = (Host::new(&files), Tree::default());
         tree.walk(&host.root.sys, user_units).unwrap();
-        let first: Vec<String> = tree.found().map(str::to_owned).collect();
+        let first: Vec<String> = tree.found().map(|(path, _)| path.to_owned()).collect();
         tree.walk(&host.root.sys, user_units).unwrap();
-        assert_eq!(tree.found().collect::<Vec<_>>(), first, "the second walk");
+        assert_eq!(tree.found().map(|(path, _)| path).collect::<Vec<_>>(), first, "the second walk");
         first
     }
 
