@@ -1,10 +1,11 @@
 //! A host that must answer a ping, over the kernel's ping socket: no capability is needed, where the sysctl
-//! `net.ipv4.ping_group_range` admits us (icmp(7)).
+//! `net.ipv4.ping_group_range` admits us (icmp(7)). Where it does not, a raw socket does the same with CAP_NET_RAW.
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 
+use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, connect, recvmsg,
     setsockopt, socket, sockopt,
@@ -100,14 +101,19 @@ impl Probe for Asking {
     }
 }
 
-/// A ping socket which only that host's answers and refusals come to.
+/// A socket which only that host's answers and refusals come to.
 fn open(address: SocketAddr) -> io::Result<UdpSocket> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let (family, protocol) = match address {
         SocketAddr::V4(_) => (AddressFamily::Inet, SockProtocol::Icmp),
         SocketAddr::V6(_) => (AddressFamily::Inet6, SockProtocol::IcmpV6),
     };
-    let socket = socket(family, SockType::Datagram, flags, protocol)?;
+    // Not the raw one first: every answer that comes to this host is copied to it.
+    let ping = socket(family, SockType::Datagram, flags, protocol);
+    let socket = match ping {
+        Err(Errno::EACCES) => socket(family, SockType::Raw, flags, protocol).map_err(|_| Errno::EACCES)?,
+        ping => ping?,
+    };
     match address {
         SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4RecvTtl, &true)?,
         SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true)?,
@@ -119,8 +125,9 @@ fn open(address: SocketAddr) -> io::Result<UdpSocket> {
 
 fn cannot(host: IpAddr, error: io::Error) -> ProbeError {
     if error.kind() == io::ErrorKind::PermissionDenied {
-        return ProbeError::new(Reason::Permission, "the kernel does not let this group ping")
-            .mend("sysctl net.ipv4.ping_group_range=\"0 2147483647\", and keep it in /etc/sysctl.d");
+        let mend = "link /usr/share/vigie/drop-ins/icmp.conf into vigie.service.d, or let everybody: \
+                    sysctl net.ipv4.ping_group_range=\"0 2147483647\", and keep it in /etc/sysctl.d";
+        return ProbeError::new(Reason::Permission, "the kernel does not let this group ping").mend(mend);
     }
     ProbeError::connect(&host.to_string(), &error)
 }
@@ -133,7 +140,8 @@ const fn types(host: IpAddr) -> (u8, u8) {
     }
 }
 
-/// An echo request; checksum and identifier are the kernel's. What is sent along nobody can guess.
+/// An echo request. What is sent along nobody can guess, so the identifier, which a ping socket replaces, need tell
+/// nothing. The checksum is what a raw socket of IPv4 wants to be told; everywhere else it is the kernel's.
 fn request(host: IpAddr) -> Result<[u8; 40], ProbeError> {
     let mut request = [0; 40];
     let (head, rest) = request.split_at_mut(8);
@@ -142,7 +150,34 @@ fn request(host: IpAddr) -> Result<[u8; 40], ProbeError> {
     }
     let random = SystemRandom::new().fill(rest);
     random.map_err(|_| ProbeError::new(Reason::Internal, "the system gives no random number"))?;
+    let checksum = checksum(&request).to_be_bytes();
+    if let Some(place) = request.get_mut(2..4) {
+        place.copy_from_slice(&checksum);
+    }
     Ok(request)
+}
+
+/// The internet checksum of a message whose own is 0 (RFC 1071).
+fn checksum(message: &[u8]) -> u16 {
+    let words = message.chunks(2).map(|pair| match *pair {
+        [high, low] => u32::from(u16::from_be_bytes([high, low])),
+        [high] => u32::from(high) << 8,
+        _ => 0,
+    });
+    let mut sum: u32 = words.sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+/// The message of ICMP in what came: a raw socket of IPv4 gives the header before it too, whose first half byte is its
+/// version, and the second its length in words (RFC 791). No message of ICMP that we wait for begins like that.
+fn message(received: &[u8]) -> &[u8] {
+    match received.first() {
+        Some(first) if first >> 4 == 4 => received.get(usize::from(first & 0x0f) * 4..).unwrap_or_default(),
+        _ => received,
+    }
 }
 
 /// Whether `message` is the answer to `request`.
@@ -158,16 +193,16 @@ fn is_answer(message: &[u8], request: &[u8]) -> bool {
 async fn answer(socket: &UdpSocket, request: &[u8]) -> io::Result<Option<i32>> {
     loop {
         let received = socket.async_io(Interest::READABLE, || {
-            let mut message = [0; 128];
+            let mut bytes = [0; 128];
             let mut space = nix::cmsg_space!(i32);
-            let mut parts = [IoSliceMut::new(&mut message)];
+            let mut parts = [IoSliceMut::new(&mut bytes)];
             let received = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())?;
             let hop_limit = received.cmsgs().ok().into_iter().flatten().find_map(|told| match told {
                 ControlMessageOwned::Ipv4Ttl(limit) | ControlMessageOwned::Ipv6HopLimit(limit) => Some(limit),
                 _ => None,
             });
             let length = received.bytes;
-            Ok((is_answer(message.get(..length).unwrap_or_default(), request), hop_limit))
+            Ok((is_answer(message(bytes.get(..length).unwrap_or_default()), request), hop_limit))
         });
         if let (true, hop_limit) = received.await? {
             return Ok(hop_limit);
@@ -188,5 +223,21 @@ mod tests {
         assert!(is_answer(&answer, &request) && !is_answer(&request, &request));
         answer[20] ^= 1;
         assert!(!is_answer(&answer, &request) && !is_answer(&[], &request));
+    }
+
+    #[test]
+    fn the_header_of_ip_that_a_raw_socket_gives_is_passed_over() {
+        let mut received = vec![0x46; 24];
+        received.extend([0, 0, 7, 7]);
+        assert_eq!(message(&received), [0, 0, 7, 7]);
+        assert_eq!((message(&[0, 0, 7]), message(&[0x4f, 0]), message(&[])), (&[0, 0, 7][..], &[][..], &[][..]));
+    }
+
+    #[test]
+    fn a_message_with_its_checksum_sums_to_nothing() {
+        // The example of RFC 1071, section 3.
+        assert_eq!(checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2);
+        assert_eq!(checksum(&request("192.0.2.1".parse().unwrap()).unwrap()), 0);
+        assert_eq!(checksum(&[0xff; 41]), 0x00ff);
     }
 }

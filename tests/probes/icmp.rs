@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use nix::sched::{CloneFlags, unshare};
+use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 
 use super::support::{find, skipped};
 use super::{Said, one};
@@ -42,10 +43,23 @@ fn a_host_that_answers_is_good_over_both_versions_of_ip() {
 }
 
 #[test]
-fn where_the_kernel_forbids_it_the_sysctl_is_named() {
+fn where_the_group_may_not_ping_a_capability_lets_it() {
     with_groups("1 0", || {
+        for host in ["127.0.0.1", "::1"] {
+            let said = icmp(host);
+            assert_eq!(said.result, "good", "{said:?}");
+        }
+        assert_eq!(icmp("192.0.2.1").result, "connect");
+    });
+}
+
+#[test]
+fn where_the_kernel_forbids_it_the_drop_in_and_the_sysctl_are_named() {
+    with_groups("1 0", || {
+        // Of this thread, and of what it starts.
+        remove_capability_from_bounding_set(CapabilitySet::NET_RAW).unwrap();
         let said = icmp("127.0.0.1");
         assert_eq!(said.result, "permission", "{said:?}");
-        assert!(said.why.contains("net.ipv4.ping_group_range"), "{said:?}");
+        assert!(said.why.contains("net.ipv4.ping_group_range") && said.why.contains("icmp.conf"), "{said:?}");
     });
 }
