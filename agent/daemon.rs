@@ -68,7 +68,7 @@ pub fn run(cli: &Cli, config: Config) -> Result<(), RunError> {
     });
     // To drop it would wait for what its threads are at: a password's hash, for seconds.
     runtime.shutdown_background();
-    done
+    done.inspect_err(|error: &RunError| systemd::failed(&error.to_string()))
 }
 
 struct Signals {

@@ -24,6 +24,12 @@ pub fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
+/// The agent does not start, for this reason. `systemctl status` goes on showing it after the last attempt, when the log's
+/// lines are further up than it looks.
+pub fn failed(reason: &str) {
+    notify(&[NotifyState::Status(reason.lines().next().unwrap_or_default())]);
+}
+
 /// Tells systemd that the agent is alive (`WatchdogSec=`), three times in the span after which it would kill it.
 #[derive(Debug)]
 pub struct Watchdog {
