@@ -13,18 +13,25 @@
 )]
 
 mod client;
+#[path = "../support/collector.rs"]
+mod collector;
+mod dropins;
 mod machine;
 mod services;
 mod sight;
+mod start;
 #[path = "../support/mod.rs"]
 mod support;
+mod versions;
 
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use client::Client;
+use collector::Call;
 use machine::Machine;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use support::{Connection, PATIENCE, Page, parse, skipped, until};
 
 const OLD: &str = "0.0.9";
@@ -44,7 +51,7 @@ fn a_package_lives_its_life() {
     for version in [OLD, NEW] {
         pack(version, packages.path());
     }
-    let steps: [(&str, Step); 19] = [
+    let steps: &[(&str, Step)] = &[
         ("it is installed, runs and answers", installs),
         ("its units are without fault", units_are_clean),
         ("it has no privilege", has_no_privilege),
@@ -56,17 +63,21 @@ fn a_package_lives_its_life() {
         ("a reload moves it to node_exporter's port", moves_to_another_port),
         ("a killed process costs nobody a connection", survives_a_kill),
         ("a process that hangs is replaced", survives_a_hang),
-        ("an upgrade refuses no connection and keeps configuration and state", upgrades),
-        (
-            "an upgrade leaves a running vigie alone that the new one could not replace",
-            upgrades_with_a_bad_configuration,
-        ),
-        ("a downgrade is an upgrade backwards", downgrades),
+        ("a stop at any moment of its start is clean", start::stops_while_it_starts),
+        ("it starts without a network, and delivers once there is one", start::starts_without_a_network),
+        ("it starts on a full disk, and uses it once there is room", start::starts_on_a_full_disk),
+        ("it starts with a state that is somebody else's", start::starts_with_a_state_of_somebody_else),
+        ("it starts by a wrong clock, and goes on when that is set", start::starts_by_a_wrong_clock),
+        ("an upgrade refuses no connection and keeps configuration and state", versions::upgrades),
+        ("an upgrade leaves a running vigie alone that the new one could not replace", versions::refuses_an_upgrade),
+        ("a downgrade is an upgrade backwards", versions::downgrades),
         ("a port in use is named, waited for, and not for ever", port_in_use),
         ("a socket unit says where it listens", socket_unit),
-        ("a drop-in gives it the capabilities for other users' processes", process_details),
-        ("what is removed keeps its configuration and state", removes),
-        ("what is purged leaves nothing", purges),
+        ("a drop-in gives it the capabilities for other users' processes", dropins::process_details),
+        ("a drop-in lets it ping", dropins::icmp),
+        ("a drop-in lets it ask Docker", dropins::docker),
+        ("what is removed keeps its configuration and state", versions::removes),
+        ("what is purged leaves nothing", versions::purges),
     ];
     for (number, (what, step)) in steps.iter().enumerate() {
         let begun = Instant::now();
@@ -117,10 +128,45 @@ fn write_config(machine: &Machine, text: &str) {
     machine.shell(&format!("cat >/etc/vigie/config.toml <<'TOML'\n{text}TOML"));
 }
 
+fn restart(machine: &Machine) {
+    machine.shell("systemctl daemon-reload; systemctl reset-failed vigie; systemctl restart vigie");
+}
+
+/// Gives the unit this drop-in, until [`without_drop_ins`].
+fn drop_in(machine: &Machine, text: &str) {
+    machine.shell(&format!(
+        "mkdir -p /run/systemd/system/vigie.service.d
+         printf '%s\n' '{text}' >/run/systemd/system/vigie.service.d/e2e.conf; systemctl daemon-reload"
+    ));
+}
+
+fn without_drop_ins(machine: &Machine) {
+    machine.shell("rm -rf /run/systemd/system/vigie.service.d /etc/systemd/system/vigie.service.d");
+    restart(machine);
+}
+
 fn config_hash(machine: &Machine) -> String {
     let page = page(machine);
     let mut told = page.series.iter().filter(|(series, _)| series.name == "vigie_config_hash");
     told.next().map(|(series, value)| format!("{series} {value}")).unwrap()
+}
+
+/// Our own clock, as OTLP counts.
+fn nanoseconds() -> u64 {
+    (support::now_seconds() * 1e9) as u64
+}
+
+/// When the points of each request of the host's were measured: the latest of each request that has any.
+fn moments(calls: &[Call]) -> Vec<u64> {
+    let latest = |call: &Call| {
+        let points = call.metrics().filter_map(|metric| match metric.data.as_ref()? {
+            Data::Gauge(gauge) => gauge.data_points.iter().map(|point| point.time_unix_nano).max(),
+            Data::Sum(sum) => sum.data_points.iter().map(|point| point.time_unix_nano).max(),
+            _ => None,
+        });
+        points.max()
+    };
+    calls.iter().filter_map(latest).collect()
 }
 
 fn installs(machine: &Machine) {
@@ -211,10 +257,9 @@ fn takes_credentials(machine: &Machine) {
     let hash = bcrypt::hash("open sesame", 4).unwrap();
     machine.shell(&format!(
         "umask 077; printf '%s' '{hash}' >/etc/hash
-         mkdir -p -m 755 /run/systemd/system/vigie.service.d; umask 022
-         printf '[Service]\\nLoadCredential=prometheus.bcrypt:/etc/hash\\n' >/run/systemd/system/vigie.service.d/secret.conf
-         systemctl daemon-reload"
+"
     ));
+    drop_in(machine, "[Service]\nLoadCredential=prometheus.bcrypt:/etc/hash");
     write_config(machine, "[http]\nusers = { prometheus = { credential = \"prometheus.bcrypt\" } }\n");
     machine.good(&["systemctl", "restart", "vigie"]);
     let status = |authorization: &'static str| {
@@ -229,8 +274,8 @@ fn takes_credentials(machine: &Machine) {
     machine.good(&["systemctl", "reload", "vigie"]);
     assert!(!machine.journal().contains(&hash));
     write_config(machine, MANY_CONNECTIONS);
-    machine
-        .shell("rm -r /run/systemd/system/vigie.service.d /etc/hash; systemctl daemon-reload; systemctl restart vigie");
+    machine.shell("rm /etc/hash");
+    without_drop_ins(machine);
 }
 
 fn moves_to_another_port(machine: &Machine) {
@@ -267,11 +312,8 @@ fn survives_a_kill(machine: &Machine) {
 }
 
 fn survives_a_hang(machine: &Machine) {
-    machine.shell(
-        "mkdir -p /run/systemd/system/vigie.service.d
-         printf '[Service]\\nWatchdogSec=3\\n' >/run/systemd/system/vigie.service.d/watchdog.conf
-         systemctl daemon-reload; systemctl restart vigie",
-    );
+    drop_in(machine, "[Service]\nWatchdogSec=3");
+    restart(machine);
     let process = main_pid(machine);
     let begun = Instant::now();
     machine.good(&["kill", "-STOP", &process.to_string()]);
@@ -282,45 +324,7 @@ fn survives_a_hang(machine: &Machine) {
     eprintln!("    replaced after {:?}, of which 3 s are the watchdog's", begun.elapsed());
     page(machine);
     assert!(machine.journal().contains("atchdog"), "{}", machine.journal());
-    machine.shell("rm -r /run/systemd/system/vigie.service.d; systemctl daemon-reload; systemctl restart vigie");
-}
-
-/// Installs that version while a client connects every 10 ms.
-fn change_version(machine: &Machine, version: &str) {
-    write_config(machine, &format!("# Mine.\n{MANY_CONNECTIONS}"));
-    machine.shell("systemctl reload vigie; echo precious >/var/lib/private/vigie/spool");
-    let process = main_pid(machine);
-    let client = Client::start(machine);
-    std::thread::sleep(Duration::from_millis(300));
-    let begun = Instant::now();
-    dpkg_install(machine, version);
-    let took = begun.elapsed();
-    std::thread::sleep(Duration::from_millis(300));
-    let met = client.stop();
-    eprintln!("    dpkg took {took:?}; {} answers, the longest after {:?}", met.answers, met.longest);
-    assert!(met.failures.is_empty(), "{:?}", met.failures);
-    assert_ne!(main_pid(machine), process);
-    assert_eq!(machine.shell("dpkg-query --show --showformat='${Version}' vigie"), version);
-    assert!(machine.shell("cat /etc/vigie/config.toml").starts_with("# Mine."));
-    assert_eq!(machine.shell("cat /var/lib/private/vigie/spool"), "precious\n");
-    page(machine);
-}
-
-fn upgrades(machine: &Machine) {
-    change_version(machine, NEW);
-}
-
-fn downgrades(machine: &Machine) {
-    change_version(machine, OLD);
-}
-
-fn upgrades_with_a_bad_configuration(machine: &Machine) {
-    let process = main_pid(machine);
-    write_config(machine, "[samplin]\ninterval = \"7s\"\n");
-    let said = dpkg_install(machine, NEW);
-    assert!(said.contains("the running one goes on") && said.contains("vigie check"), "{said}");
-    assert_eq!(main_pid(machine), process);
-    page(machine);
+    without_drop_ins(machine);
 }
 
 fn port_in_use(machine: &Machine) {
@@ -335,19 +339,18 @@ fn port_in_use(machine: &Machine) {
     page(machine);
 
     // As after the thirtieth.
-    machine.shell(
-        "mkdir -p /run/systemd/system/vigie.service.d; systemctl stop vigie
-         printf '[Unit]\\nStartLimitBurst=3\\n' >/run/systemd/system/vigie.service.d/limit.conf; systemctl daemon-reload
-         systemctl reset-failed vigie",
-    );
+    machine.good(&["systemctl", "stop", "vigie"]);
+    drop_in(machine, "[Unit]\nStartLimitBurst=3");
+    machine.good(&["systemctl", "reset-failed", "vigie"]);
     let taken = take();
     assert_ne!(machine.run(&["systemctl", "start", "vigie"]).code, Some(0));
     until("systemd gives up", PATIENCE, || {
         (active(machine) == "failed" && machine.journal().contains("too quickly")).then_some(())
     });
+    let status = machine.run(&["systemctl", "status", "--no-pager", "--full", "vigie"]).out;
+    assert!(status.contains(named) && status.contains("ss -ltnp"), "{status}");
     drop(taken);
-    machine.shell("rm -r /run/systemd/system/vigie.service.d; systemctl daemon-reload; systemctl reset-failed vigie");
-    machine.good(&["systemctl", "start", "vigie"]);
+    without_drop_ins(machine);
     page(machine);
 }
 
@@ -364,34 +367,4 @@ fn socket_unit(machine: &Machine) {
     assert_eq!(client.stop().failures, Vec::<String>::new());
     machine.shell("systemctl stop vigie.socket; systemctl restart vigie");
     page(machine);
-}
-
-fn process_details(machine: &Machine) {
-    machine.shell(
-        "mkdir -p /etc/systemd/system/vigie.service.d
-         ln -s /usr/share/vigie/drop-ins/process-details.conf /etc/systemd/system/vigie.service.d/
-         systemctl daemon-reload; systemctl restart vigie",
-    );
-    let status = machine.shell(&format!("cat /proc/{}/status", main_pid(machine)));
-    // CAP_DAC_READ_SEARCH is the second, CAP_SYS_PTRACE the nineteenth (capability.h counts from 0).
-    let expected = format!("CapEff:\t{:016x}", (1u64 << 2) | (1 << 19));
-    assert!(status.contains(&expected), "{status}");
-    assert!(sight::is_measured(&page(machine), sight::CLOSED));
-    machine.shell("rm -r /etc/systemd/system/vigie.service.d; systemctl daemon-reload; systemctl restart vigie");
-}
-
-fn removes(machine: &Machine) {
-    machine.shell("dpkg --remove vigie 2>&1");
-    assert_ne!(machine.run(&["pidof", "vigie"]).code, Some(0));
-    assert_eq!(
-        machine.shell("ls /etc/vigie /var/lib/private/vigie"),
-        "/etc/vigie:\nconfig.toml\n\n/var/lib/private/vigie:\nboot\nspool\n"
-    );
-    assert_eq!(active(machine), "inactive");
-}
-
-fn purges(machine: &Machine) {
-    machine.shell("dpkg --purge vigie 2>&1");
-    assert_eq!(machine.shell(&format!("{TRACES} | comm -13 /tmp/traces -")), "");
-    assert_eq!(machine.shell("systemctl list-units --all --plain --no-legend '*vigie*'"), "");
 }

@@ -2,7 +2,7 @@
 //! sent, and answers as it is told to.
 
 // Each test binary uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
