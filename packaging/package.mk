@@ -7,6 +7,8 @@ DESTDIR ?=
 VERSION ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 # amd64, or arm64 where the toolchain has the target (rustup target add aarch64-unknown-linux-musl).
 ARCH ?= $(shell packaging/static --arch)
+# Whom the package names. Nobody reads this one: give yours before you hand a package on.
+MAINTAINER ?= vigie maintainers <maintainers@vigie.invalid>
 # The program that install installs; `make deb` gives its own.
 BINARY ?= target/release/vigie
 
@@ -17,7 +19,7 @@ RELEASES ?= bullseye trixie
 MIRROR ?=
 
 deb: ## Build the Debian package, target/deb/vigie_VERSION_ARCH.deb
-	@packaging/deb "$(VERSION)" "$(ARCH)"
+	@MAINTAINER="$(MAINTAINER)" packaging/deb "$(VERSION)" "$(ARCH)"
 
 static: ## Build the program that needs no library, target/static/ARCH/vigie
 	@packaging/static "$(ARCH)"

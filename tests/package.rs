@@ -72,3 +72,35 @@ fn what_is_installed_is_uninstalled_but_for_the_configuration() {
     make("uninstall");
     assert_eq!(files_below(folder.path()), ["etc/vigie/config.toml"]);
 }
+
+#[test]
+fn a_package_names_whom_it_is_from_and_what_is_in_it() {
+    if support::find("dpkg-deb").is_none() {
+        return support::skipped("dpkg-deb is not installed");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut pack = of_the_project("packaging/deb");
+    pack.args(["1.2.3", "amd64"]).env("BINARY", "/bin/true").env("OUT", folder.path()).env("COMPRESSION", "none");
+    good(pack.env("MAINTAINER", "A & B <a@example.net>"));
+    let package = folder.path().join("vigie_1.2.3_amd64.deb");
+    let field = good(Command::new("dpkg-deb").arg("--field").arg(&package).arg("Maintainer"));
+    assert_eq!(field, "A & B <a@example.net>\n");
+
+    good(Command::new("dpkg-deb").arg("--extract").arg(&package).arg(folder.path()));
+    let notices = good(Command::new("zcat").arg(folder.path().join("usr/share/doc/vigie/NOTICES.gz")));
+    let (list, texts) = notices.split_once("\n====").unwrap();
+    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    for (name, _) in manifest["dependencies"].as_table().unwrap() {
+        let line = list.lines().find(|line| line.split(' ').next() == Some(name));
+        let licence =
+            line.and_then(|line| line.split_once("  ")).map(|(_, licence)| licence.trim()).unwrap_or_default();
+        assert!(!licence.is_empty(), "{name} stands there without a licence: {line:?}");
+    }
+    // Whose licence asks for nothing but its text.
+    for name in ["ring", "hyper", "subtle", "zlib-rs"] {
+        assert!(
+            texts.lines().any(|line| line.starts_with(&format!("{name} ")) || line.contains(&format!(", {name} ")))
+        );
+    }
+}
