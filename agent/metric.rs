@@ -12,6 +12,8 @@ pub enum Kind {
     Gauge,
     /// A distribution: `_bucket`, `_sum` and `_count` samples.
     Histogram,
+    /// Durations: a histogram of few buckets on the page, an exponential one over OTLP.
+    Exponential,
     /// Quantiles computed by somebody else: quantile, `_sum` and `_count` samples.
     Summary,
 }
@@ -145,7 +147,7 @@ pub struct Metric {
     pub name: Cow<'static, str>,
     /// What it is, for the person on call: one clause, ending in a full stop.
     pub help: Cow<'static, str>,
-    /// Counter, gauge, histogram or summary.
+    /// Counter, gauge, a distribution.
     pub kind: Kind,
     /// The unit of its values.
     pub unit: Unit,
@@ -255,7 +257,7 @@ impl Metric {
             (PageType::Untyped, _) => "untyped",
             (PageType::Gauge, _) | (PageType::OfKind, Kind::Gauge) => "gauge",
             (PageType::OfKind, Kind::Counter) => "counter",
-            (PageType::OfKind, Kind::Histogram) => "histogram",
+            (PageType::OfKind, Kind::Histogram | Kind::Exponential) => "histogram",
             (PageType::OfKind, Kind::Summary) => "summary",
         }
     }

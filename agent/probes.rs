@@ -120,13 +120,8 @@ pub struct Setting {
 impl Setting {
     /// Interns the labels of its series, and `more` after them: once, when it is born.
     pub fn labels(&self, more: &[(&str, &str)]) -> Labels {
-        self.part("", more)
-    }
-
-    /// The same for one sample of a histogram.
-    pub fn part(&self, suffix: &'static str, more: &[(&str, &str)]) -> Labels {
         let own = [("probe", &*self.probe), ("kind", self.kind), ("target", &*self.target)];
-        Labels::part(suffix, &[&own, more].concat())
+        Labels::new(&[&own, more].concat())
     }
 }
 

@@ -5,6 +5,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::metric::{Metric, MetricRef};
 
+pub mod durations;
+
+pub use durations::Durations;
+
 /// One number. Integers stay integers to the wire: an `f64` loses bytes above 2^53.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value {
@@ -162,31 +166,77 @@ pub struct Point {
     pub value: Value,
 }
 
+/// Interned labels and durations, which are several series of the page and one point of the push.
+#[derive(Clone, Debug)]
+pub struct Distribution {
+    /// Those that all of its series have.
+    pub labels: Labels,
+    /// What was counted so far.
+    pub durations: Arc<Durations>,
+}
+
 /// One metric's points.
 #[derive(Clone, Debug)]
 pub struct Family {
     /// The declaration.
     pub metric: MetricRef,
-    points: Vec<Point>,
-    /// How many of `points` this pass has written.
+    samples: Samples,
+    /// How many of them this pass has written.
     written: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Samples {
+    Points(Vec<Point>),
+    Distributions(Vec<Distribution>),
 }
 
 impl Family {
     /// The points, in the order in which they were written.
     pub fn points(&self) -> &[Point] {
-        self.points.get(..self.written).unwrap_or_default()
+        match &self.samples {
+            Samples::Points(points) => points.get(..self.written).unwrap_or_default(),
+            Samples::Distributions(_) => &[],
+        }
+    }
+
+    /// The distributions, in the order in which they were written, of a metric of [`Kind::Exponential`].
+    ///
+    /// [`Kind::Exponential`]: crate::metric::Kind::Exponential
+    pub fn distributions(&self) -> &[Distribution] {
+        match &self.samples {
+            Samples::Distributions(distributions) => distributions.get(..self.written).unwrap_or_default(),
+            Samples::Points(_) => &[],
+        }
+    }
+
+    /// The labels of what was written first.
+    pub fn first(&self) -> Option<&Labels> {
+        let point = self.points().first().map(|point| &point.labels);
+        point.or_else(|| self.distributions().first().map(|distribution| &distribution.labels))
     }
 
     fn put(&mut self, labels: &Labels, value: Value) {
-        match self.points.get_mut(self.written) {
+        let Samples::Points(points) = &mut self.samples else { return };
+        match points.get_mut(self.written) {
             Some(point) => {
                 if !point.labels.same(labels) {
                     point.labels = labels.clone();
                 }
                 point.value = value;
             }
-            None => self.points.push(Point { labels: labels.clone(), value }),
+            None => points.push(Point { labels: labels.clone(), value }),
+        }
+        self.written += 1;
+    }
+
+    fn put_durations(&mut self, labels: &Labels, durations: &Arc<Durations>) {
+        let Samples::Distributions(distributions) = &mut self.samples else { return };
+        let new = || Distribution { labels: labels.clone(), durations: Arc::clone(durations) };
+        match distributions.get_mut(self.written) {
+            Some(known) if known.labels.same(labels) => known.durations = Arc::clone(durations),
+            Some(other) => *other = new(),
+            None => distributions.push(new()),
         }
         self.written += 1;
     }
@@ -285,12 +335,26 @@ impl Reading {
         self.write(metric.into(), labels, value.into());
     }
 
-    fn write(&mut self, metric: MetricRef, labels: &Labels, value: Value) {
-        if self.series == self.limit {
-            self.cut += 1;
-            return;
+    /// Writes the durations of a metric of [`Kind::Exponential`](crate::metric::Kind::Exponential).
+    pub fn put_durations(&mut self, metric: &'static Metric, labels: &Labels, durations: &Arc<Durations>) {
+        if let Some(family) = self.family(metric.into(), durations::SERIES, || Samples::Distributions(Vec::new())) {
+            family.put_durations(labels, durations);
         }
-        self.series += 1;
+    }
+
+    fn write(&mut self, metric: MetricRef, labels: &Labels, value: Value) {
+        if let Some(family) = self.family(metric, 1, || Samples::Points(Vec::new())) {
+            family.put(labels, value);
+        }
+    }
+
+    /// The family of a metric, to write so many series; nothing where they do not fit the limit.
+    fn family(&mut self, metric: MetricRef, series: usize, new: impl FnOnce() -> Samples) -> Option<&mut Family> {
+        if self.series + series > self.limit {
+            self.cut += series;
+            return None;
+        }
+        self.series += series;
         let is = |family: Option<&Family>| family.is_some_and(|family| family.metric.same(&metric));
         if is(self.families.get(self.cursor)) {
         } else if is(self.families.get(self.cursor + 1)) {
@@ -299,11 +363,9 @@ impl Reading {
             self.cursor = found;
         } else {
             self.cursor = self.families.len();
-            self.families.push(Family { metric, points: Vec::new(), written: 0 });
+            self.families.push(Family { metric, samples: new(), written: 0 });
         }
-        if let Some(family) = self.families.get_mut(self.cursor) {
-            family.put(labels, value);
-        }
+        self.families.get_mut(self.cursor)
     }
 
     /// The families that have points.

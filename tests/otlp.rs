@@ -126,6 +126,7 @@ fn expected(sampled: &Sampled) -> BTreeMap<String, Shape> {
                 (Kind::Gauge, true) => "up and down",
                 (Kind::Gauge, false) => "gauge",
                 (Kind::Histogram, _) => "histogram",
+                (Kind::Exponential, _) => "exponential histogram",
                 (Kind::Summary, _) => "summary",
             };
             let (name, unit) = match metric.otel {

@@ -127,6 +127,7 @@ fn instrument(metric: &Metric, otel: &Otel) -> &'static str {
         Kind::Gauge if otel.up_down => "up-down sum",
         Kind::Gauge => "gauge",
         Kind::Histogram => "histogram",
+        Kind::Exponential => "exponential histogram",
         Kind::Summary => "summary",
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::metric::{Kind, Metric, MetricRef};
-use crate::snapshot::{Family, Labels, Point, Snapshot, Value};
+use crate::snapshot::{Distribution, Family, Labels, Point, Snapshot, Value};
 
 /// The two formats of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +72,11 @@ impl Renderer {
                     sample(&family.metric.name, &canonical(point), out);
                 } else {
                     sample(&family.metric.name, point, out);
+                }
+            }
+            for distribution in family.distributions() {
+                if !place.shared || seen.insert(("_count", distribution.labels.page())) {
+                    durations(&family.metric.name, distribution, out);
                 }
             }
         }
@@ -173,18 +178,35 @@ fn escape(help: &str, quotes: bool, out: &mut Vec<u8>) {
 }
 
 fn sample(name: &str, point: &Point, out: &mut Vec<u8>) {
-    let (suffix, labels) = (point.labels.suffix(), point.labels.page());
-    // At most one growth a line: the longest number has 24 bytes, braces and blanks need 4.
-    out.reserve(name.len() + suffix.len() + labels.len() + 32);
+    write_sample([name, point.labels.suffix(), point.labels.page(), ""], point.value, out);
+}
+
+/// The samples of a histogram; only what `le` is differs in their labels.
+fn durations(name: &str, Distribution { labels, durations }: &Distribution, out: &mut Vec<u8>) {
+    for (bound, count) in durations.buckets() {
+        write_sample([name, "_bucket", labels.page(), bound], count.into(), out);
+    }
+    write_sample([name, "_sum", labels.page(), ""], durations.seconds.into(), out);
+    write_sample([name, "_count", labels.page(), ""], durations.count().into(), out);
+}
+
+fn write_sample([name, suffix, labels, le]: [&str; 4], value: Value, out: &mut Vec<u8>) {
+    // At most one growth a line: the longest number has 24 bytes; braces, blanks and `le` need 11.
+    out.reserve(name.len() + suffix.len() + labels.len() + le.len() + 40);
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(suffix.as_bytes());
-    if !labels.is_empty() {
+    if !labels.is_empty() || !le.is_empty() {
         out.push(b'{');
         out.extend_from_slice(labels.as_bytes());
+        if !le.is_empty() {
+            out.extend_from_slice(if labels.is_empty() { b"le=\"" } else { b",le=\"" });
+            out.extend_from_slice(le.as_bytes());
+            out.push(b'"');
+        }
         out.push(b'}');
     }
     out.push(b' ');
-    number(point.value, out);
+    number(value, out);
     out.push(b'\n');
 }
 

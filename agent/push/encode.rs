@@ -16,6 +16,7 @@ use track::{Pushed, Track};
 
 mod attributes;
 mod distributions;
+mod exponentials;
 mod numbers;
 mod past;
 mod request;
@@ -71,8 +72,9 @@ impl Message {
                 }
                 data
             }
-            Shape::Histogram => {
-                let data = wire::begin(field::HISTOGRAM, out);
+            Shape::Histogram | Shape::Exponential => {
+                let exponential = self.shape == Shape::Exponential;
+                let data = wire::begin(if exponential { field::EXPONENTIAL } else { field::HISTOGRAM }, out);
                 wire::number(field::TEMPORALITY, CUMULATIVE, out);
                 data
             }
@@ -93,6 +95,7 @@ enum Shape {
     Gauge,
     Sum { monotonic: bool },
     Histogram,
+    Exponential,
     Summary,
 }
 
@@ -104,6 +107,7 @@ impl Shape {
             Kind::Gauge if up_down => Shape::Sum { monotonic: false },
             Kind::Gauge => Shape::Gauge,
             Kind::Histogram => Shape::Histogram,
+            Kind::Exponential => Shape::Exponential,
             Kind::Summary => Shape::Summary,
         }
     }
@@ -118,13 +122,17 @@ impl Shape {
         match self {
             Shape::Histogram => Some("le"),
             Shape::Summary => Some("quantile"),
-            Shape::Gauge | Shape::Sum { .. } => None,
+            Shape::Gauge | Shape::Sum { .. } | Shape::Exponential => None,
         }
     }
 
     /// The number of the field that a point has its attributes in.
     fn attributes(self) -> u32 {
-        if self == Shape::Histogram { field::HISTOGRAM_ATTRIBUTES } else { field::ATTRIBUTES }
+        match self {
+            Shape::Histogram => field::HISTOGRAM_ATTRIBUTES,
+            Shape::Exponential => field::EXPONENTIAL_ATTRIBUTES,
+            Shape::Gauge | Shape::Sum { .. } | Shape::Summary => field::ATTRIBUTES,
+        }
     }
 }
 
@@ -143,13 +151,14 @@ mod field {
     pub(super) const GAUGE: u32 = 5;
     pub(super) const SUM: u32 = 7;
     pub(super) const HISTOGRAM: u32 = 9;
+    pub(super) const EXPONENTIAL: u32 = 10;
     pub(super) const SUMMARY: u32 = 11;
-    /// Of Sum and of Histogram.
+    /// Of Sum and of both histograms.
     pub(super) const TEMPORALITY: u32 = 2;
     pub(super) const MONOTONIC: u32 = 3;
     pub(super) const SCOPE_NAME: u32 = 1;
     pub(super) const SCOPE_VERSION: u32 = 2;
-    /// Of Gauge, Sum, Histogram and Summary.
+    /// Of Gauge, Sum, both histograms and Summary.
     pub(super) const DATA_POINTS: u32 = 1;
     /// Of every point, as the next.
     pub(super) const START_TIME: u32 = 2;
@@ -159,7 +168,8 @@ mod field {
     /// Of every point but a histogram's.
     pub(super) const ATTRIBUTES: u32 = 7;
     pub(super) const HISTOGRAM_ATTRIBUTES: u32 = 9;
-    /// Of the points of a Histogram and of a Summary, as the next.
+    pub(super) const EXPONENTIAL_ATTRIBUTES: u32 = 1;
+    /// Of the points of histograms and of a Summary, as the next.
     pub(super) const COUNT: u32 = 4;
     pub(super) const SUM_OF: u32 = 5;
     pub(super) const BUCKET_COUNTS: u32 = 6;
@@ -167,6 +177,13 @@ mod field {
     pub(super) const QUANTILE_VALUES: u32 = 6;
     pub(super) const QUANTILE: u32 = 1;
     pub(super) const QUANTILE_VALUE: u32 = 2;
+    /// Of the points of an ExponentialHistogram, as the next two.
+    pub(super) const SCALE: u32 = 6;
+    pub(super) const ZERO_COUNT: u32 = 7;
+    pub(super) const POSITIVE: u32 = 8;
+    /// Of their Buckets, as the next.
+    pub(super) const OFFSET: u32 = 1;
+    pub(super) const COUNTS: u32 = 2;
 }
 
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
@@ -207,7 +224,7 @@ impl Encoder {
             for index in &message.families {
                 if let (Some((family, taken)), Some(Some(track))) = (families.get(*index), self.tracks.get_mut(*index))
                 {
-                    track.encode(family.points(), *taken, &mut self.past, &mut requests);
+                    track.encode(family, *taken, &mut self.past, &mut requests);
                 }
             }
         }

@@ -26,12 +26,16 @@ enum Content {
     /// An enumeration, shown as its number.
     Enum,
     Int64,
+    /// A number of the type `sint32`.
+    SInt32,
     Fixed64,
     SFixed64,
     Double,
     Message(Message),
     /// Numbers of eight bytes each, one after the other.
     Packed(fn(u64, &mut Vec<u8>)),
+    /// Numbers of variable length, one after the other.
+    PackedVarint,
 }
 
 const fn one(number: u64, name: &'static str, content: Content) -> Field {
@@ -60,6 +64,7 @@ static METRIC: Message = &[
     one(5, "gauge", Content::Message(GAUGE)),
     one(7, "sum", Content::Message(SUM)),
     one(9, "histogram", Content::Message(HISTOGRAM)),
+    one(10, "exponentialHistogram", Content::Message(EXPONENTIAL)),
     one(11, "summary", Content::Message(SUMMARY)),
 ];
 static GAUGE: Message = &[many(1, "dataPoints", POINT)];
@@ -85,6 +90,19 @@ static HISTOGRAM_POINT: Message = &[
     one(6, "bucketCounts", Content::Packed(fixed64)),
     one(7, "explicitBounds", Content::Packed(double)),
 ];
+static EXPONENTIAL: Message =
+    &[one(2, "aggregationTemporality", Content::Enum), many(1, "dataPoints", EXPONENTIAL_POINT)];
+static EXPONENTIAL_POINT: Message = &[
+    many(1, "attributes", KEY_VALUE),
+    one(2, "startTimeUnixNano", Content::Fixed64),
+    one(3, "timeUnixNano", Content::Fixed64),
+    one(4, "count", Content::Fixed64),
+    one(5, "sum", Content::Double),
+    one(6, "scale", Content::SInt32),
+    one(7, "zeroCount", Content::Fixed64),
+    one(8, "positive", Content::Message(BUCKETS)),
+];
+static BUCKETS: Message = &[one(1, "offset", Content::SInt32), one(2, "bucketCounts", Content::PackedVarint)];
 static SUMMARY: Message = &[many(1, "dataPoints", SUMMARY_POINT)];
 static SUMMARY_POINT: Message = &[
     many(7, "attributes", KEY_VALUE),
@@ -153,6 +171,10 @@ fn content(content: &Content, raw: Raw, out: &mut Vec<u8>) -> Result<(), Malform
         (Content::Int64, Raw::Varint(value)) | (Content::SFixed64, Raw::Fixed64(value)) => {
             string(itoa::Buffer::new().format(value.cast_signed()), out);
         }
+        (Content::SInt32, Raw::Varint(value)) => {
+            let value = (value >> 1).cast_signed() ^ -((value & 1).cast_signed());
+            out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        }
         (Content::Fixed64, Raw::Fixed64(value)) => fixed64(value, out),
         (Content::Double, Raw::Fixed64(value)) => double(value, out),
         (Content::Packed(write), Raw::Bytes(bytes)) => {
@@ -165,6 +187,15 @@ fn content(content: &Content, raw: Raw, out: &mut Vec<u8>) -> Result<(), Malform
             for value in values {
                 separate(&mut first, out);
                 write(u64::from_le_bytes(*value), out);
+            }
+            out.push(b']');
+        }
+        (Content::PackedVarint, Raw::Bytes(bytes)) => {
+            out.push(b'[');
+            let (mut fields, mut first) = (Fields(bytes), true);
+            while !fields.0.is_empty() {
+                separate(&mut first, out);
+                fixed64(fields.varint().ok_or(Malformed)?, out);
             }
             out.push(b']');
         }

@@ -25,7 +25,8 @@ pub(super) struct Open(usize);
 /// Bytes that hold the length of a message. Written in full it may have zeros at its end, which a varint may.
 const LENGTH: usize = 4;
 
-fn varint(mut value: u64, out: &mut Vec<u8>) {
+/// A number of as many bytes as it needs.
+pub(super) fn varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
@@ -40,6 +41,12 @@ fn tag(field: u32, kind: u32, out: &mut Vec<u8>) {
 pub(super) fn number(field: u32, value: u64, out: &mut Vec<u8>) {
     tag(field, VARINT, out);
     varint(value, out);
+}
+
+/// A number of the types `sint32` and `sint64`.
+pub(super) fn signed(field: u32, value: i32, out: &mut Vec<u8>) {
+    let value = i64::from(value);
+    number(field, ((value << 1) ^ (value >> 63)).cast_unsigned(), out);
 }
 
 pub(super) fn fixed64(field: u32, value: u64, out: &mut Vec<u8>) {
@@ -107,7 +114,8 @@ pub(super) enum Raw<'a> {
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {
-    fn varint(&mut self) -> Option<u64> {
+    /// The number of variable length that comes next, where one does.
+    pub(super) fn varint(&mut self) -> Option<u64> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let (first, rest) = self.0.split_first()?;

@@ -66,7 +66,7 @@ impl Probing {
                     let account = lock(&known.watch.account).clone();
                     self.post(plan, account)
                 }
-                _ => self.post(plan, Account::default()),
+                _ => self.post(plan, Account::new(self.root.calls.now())),
             });
         }
     }
@@ -96,7 +96,7 @@ impl Probing {
         readings.push(lock(&self.own).write(|own| {
             own.start(now, taken);
             for Post { watch, .. } in posts.iter() {
-                lock(&watch.account).write(&watch.born, now, own);
+                lock(&watch.account).write(&watch.labels, now, own);
             }
         }));
     }

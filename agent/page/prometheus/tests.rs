@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use super::*;
 use crate::metric::Unit;
-use crate::snapshot::Reading;
+use crate::snapshot::{Durations, Reading};
 
 static READ: Metric = Metric::counter("disk_read_bytes_total", Unit::Bytes, "What \"vda\" read\\wrote\nin bytes.");
 static LOAD: Metric = Metric::gauge("load1", Unit::One, "Load.");
@@ -14,6 +14,7 @@ static ODD: Metric = Metric::counter("odd_counter", Unit::One, "Counts, and says
 static UP: Metric = Metric::gauge("probe_success", Unit::One, "Up.");
 static HIDDEN: Metric = Metric::otel_only(Kind::Gauge, "system.memory.limit", Unit::Bytes, "Hidden.");
 static LATENCY: Metric = Metric::new(Kind::Histogram, "latency_seconds", Unit::Seconds, "Latency.");
+static WAITS: Metric = Metric::new(Kind::Exponential, "waits_seconds", Unit::Seconds, "Waits.");
 static TIMES: Metric = Metric::new(Kind::Summary, "times", Unit::One, "Times.");
 
 fn snapshot(readings: Vec<Reading>) -> Snapshot {
@@ -169,6 +170,34 @@ fn bounds_of_others_are_canonical_in_openmetrics_and_as_they_came_in_text() {
     assert!(open.contains("latency_seconds_count{path=\"/\"} 5\n"), "{open}");
     assert!(open.contains("times{quantile=\"1.0\"} 0.5\n"), "{open}");
     assert!(page(&snapshot, Format::Text).contains("le=\"2.50\""));
+}
+
+#[test]
+fn durations_are_a_histogram_that_both_formats_spell_alike() {
+    let mut durations = Durations::new(SystemTime::UNIX_EPOCH);
+    for milliseconds in [1, 2, 60_000] {
+        durations.add(std::time::Duration::from_millis(milliseconds));
+    }
+    let durations = Arc::new(durations);
+    let snapshot = snapshot(vec![reading(|reading| {
+        reading.put_durations(&WAITS, &Labels::none(), &durations);
+        reading.put_durations(&WAITS, &Labels::new(&[("target", "a\"b")]), &durations);
+        assert_eq!(reading.series(), 26);
+    })]);
+    for format in [Format::Text, Format::OpenMetrics] {
+        let page = page(&snapshot, format);
+        assert!(page.contains("# TYPE waits_seconds histogram\n"), "{page}");
+        let samples: Vec<&str> = page.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(samples[..2], ["waits_seconds_bucket{le=\"0.001\"} 1", "waits_seconds_bucket{le=\"0.003\"} 2"]);
+        assert_eq!(
+            samples[23..],
+            [
+                r#"waits_seconds_bucket{target="a\"b",le="+Inf"} 3"#,
+                r#"waits_seconds_sum{target="a\"b"} 60.003"#,
+                r#"waits_seconds_count{target="a\"b"} 3"#,
+            ]
+        );
+    }
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
 use super::Shape;
 use super::distributions::Distributions;
+use super::exponentials::Exponentials;
 use super::numbers::Numbers;
 use super::past::Past;
 use super::request::Requests;
 use crate::metric::MetricRef;
 use crate::push::naming::Naming;
-use crate::snapshot::{Family, Point};
+use crate::snapshot::Family;
 
 /// How a metric is pushed.
 pub(super) struct Pushed {
@@ -31,6 +32,7 @@ pub(super) struct Track {
 enum Series {
     Numbers(Numbers),
     Distributions(Distributions),
+    Exponentials(Exponentials),
 }
 
 impl Track {
@@ -38,6 +40,7 @@ impl Track {
         let series = match pushed.shape {
             Shape::Gauge | Shape::Sum { .. } => Series::Numbers(Numbers::default()),
             Shape::Histogram | Shape::Summary => Series::Distributions(Distributions::default()),
+            Shape::Exponential => Series::Exponentials(Exponentials::default()),
         };
         Track { pushed, series, written: None }
     }
@@ -55,20 +58,25 @@ impl Track {
         let first = match &self.series {
             Series::Numbers(numbers) => numbers.first(),
             Series::Distributions(distributions) => distributions.first(),
+            Series::Exponentials(exponentials) => exponentials.first(),
         };
-        first.zip(family.points().first()).is_some_and(|(labels, point)| labels.same(&point.labels))
+        first.zip(family.first()).is_some_and(|(labels, first)| labels.same(first))
     }
 
-    /// Writes the points, all taken at one moment.
+    /// Writes the points of `family`, all taken at one moment.
     ///
     /// What was written already is not written again: a source of the slow tier is in several snapshots.
-    pub(super) fn encode(&mut self, points: &[Point], taken: u64, past: &mut Past, requests: &mut Requests) {
+    pub(super) fn encode(&mut self, family: &Family, taken: u64, past: &mut Past, requests: &mut Requests) {
         if self.written.replace(taken) == Some(taken) {
             return;
         }
+        let (pushed, points) = (&self.pushed, family.points());
         match &mut self.series {
-            Series::Numbers(numbers) => numbers.encode(&self.pushed, points, taken, past, requests),
-            Series::Distributions(distributions) => distributions.encode(&self.pushed, points, taken, past, requests),
+            Series::Numbers(numbers) => numbers.encode(pushed, points, taken, past, requests),
+            Series::Distributions(distributions) => distributions.encode(pushed, points, taken, past, requests),
+            Series::Exponentials(exponentials) => {
+                exponentials.encode(pushed, family.distributions(), taken, requests);
+            }
         }
     }
 
@@ -77,6 +85,8 @@ impl Track {
         match self.series {
             Series::Numbers(numbers) => numbers.end(&self.pushed, past),
             Series::Distributions(distributions) => distributions.end(&self.pushed, past),
+            // They tell themselves since when they count.
+            Series::Exponentials(_) => {}
         }
     }
 }

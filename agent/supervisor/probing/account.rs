@@ -1,5 +1,6 @@
 //! What is counted of every probe, whatever its kind.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -7,7 +8,7 @@ use serde::Serialize;
 use super::judgement::Judgement;
 use crate::metric::{Kind, Label, Metric, Since, Unit};
 use crate::probes::{KIND, LABELS, PROBE, ProbeError, Reason, Setting, TARGET};
-use crate::snapshot::{Labels, Reading};
+use crate::snapshot::{Durations, Labels, Reading};
 
 pub(super) static SUCCESS: Metric =
     Metric::gauge("probe_success", Unit::One, "Whether the last check got the answer that is expected.")
@@ -47,7 +48,7 @@ static AGE: Metric = Metric::gauge("vigie_probe_age_seconds", Unit::Seconds, "Ho
     .labels(LABELS)
     .otel("vigie.probe.age");
 static DURATIONS: Metric = Metric::new(
-    Kind::Histogram,
+    Kind::Exponential,
     "vigie_probe_duration_seconds",
     Unit::Seconds,
     "How long the checks took, those that failed too.",
@@ -59,20 +60,6 @@ static DURATIONS: Metric = Metric::new(
 /// Every metric that each probe has.
 pub static METRICS: &[&Metric] =
     &[&SUCCESS, &DURATION, &UP, &FAILURES, &CONSECUTIVE_FAILURES, &LAST_SUCCESS, &AGE, &DURATIONS];
-
-/// The bounds of the histogram in seconds, each about three times the one before, and as OpenMetrics spells them.
-const BOUNDS: [(f64, &str); 10] = [
-    (0.001, "0.001"),
-    (0.003, "0.003"),
-    (0.01, "0.01"),
-    (0.03, "0.03"),
-    (0.1, "0.1"),
-    (0.3, "0.3"),
-    (1.0, "1.0"),
-    (3.0, "3.0"),
-    (10.0, "10.0"),
-    (30.0, "30.0"),
-];
 
 /// How one probe is, as `/health` tells it.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -110,26 +97,31 @@ pub(super) struct Last {
 }
 
 /// What is counted of one probe.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Account {
     pub(super) judgement: Judgement,
     pub(super) last: Option<Last>,
     failures: Vec<(Reason, Labels, u64)>,
     last_success: Option<SystemTime>,
-    /// Checks within each bound and above the one before; the last are above all.
-    durations: [u64; BOUNDS.len() + 1],
-    seconds: f64,
+    /// Shared with the readings that tell of them, until the next check.
+    durations: Arc<Durations>,
 }
 
 impl Account {
+    /// Of a probe that was born at `taken`.
+    pub(super) fn new(taken: SystemTime) -> Account {
+        Account {
+            judgement: Judgement::default(),
+            last: None,
+            failures: Vec::new(),
+            last_success: None,
+            durations: Arc::new(Durations::new(taken)),
+        }
+    }
+
     /// Counts a check.
     pub(super) fn count(&mut self, last: Last, taken: SystemTime, setting: &Setting) {
-        let seconds = last.took.as_secs_f64();
-        let within = BOUNDS.iter().position(|(bound, _)| seconds <= *bound).unwrap_or(BOUNDS.len());
-        if let Some(bucket) = self.durations.get_mut(within) {
-            *bucket += 1;
-        }
-        self.seconds += seconds;
+        Arc::make_mut(&mut self.durations).add(last.took);
         match &last.failure {
             None => self.last_success = Some(taken),
             Some(error) => match self.failures.iter_mut().find(|(reason, ..)| *reason == error.reason) {
@@ -144,27 +136,21 @@ impl Account {
     }
 
     /// Writes how the probe is at `now`.
-    pub(super) fn write(&self, born: &Born, now: std::time::Instant, reading: &mut Reading) {
+    pub(super) fn write(&self, labels: &Labels, now: std::time::Instant, reading: &mut Reading) {
         let Some(last) = &self.last else { return };
         if let Some(up) = self.judgement.up {
-            reading.put_with(&UP, &born.labels, up);
+            reading.put_with(&UP, labels, up);
         }
-        for (_, labels, count) in &self.failures {
-            reading.put_with(&FAILURES, labels, *count);
+        for (_, of_reason, count) in &self.failures {
+            reading.put_with(&FAILURES, of_reason, *count);
         }
-        reading.put_with(&CONSECUTIVE_FAILURES, &born.labels, i64::from(self.judgement.failures));
+        reading.put_with(&CONSECUTIVE_FAILURES, labels, i64::from(self.judgement.failures));
         if let Some(last_success) = self.last_success {
             let seconds = last_success.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-            reading.put_with(&LAST_SUCCESS, &born.labels, seconds);
+            reading.put_with(&LAST_SUCCESS, labels, seconds);
         }
-        reading.put_with(&AGE, &born.labels, now.saturating_duration_since(last.at).as_secs_f64());
-        let mut checks = 0;
-        for (bucket, labels) in self.durations.iter().zip(&born.buckets) {
-            checks += bucket;
-            reading.put_with(&DURATIONS, labels, checks);
-        }
-        reading.put_with(&DURATIONS, &born.sum, self.seconds);
-        reading.put_with(&DURATIONS, &born.count, checks);
+        reading.put_with(&AGE, labels, now.saturating_duration_since(last.at).as_secs_f64());
+        reading.put_durations(&DURATIONS, labels, &self.durations);
     }
 
     /// How the probe is at `now`.
@@ -183,26 +169,6 @@ impl Account {
             failures: self.failures.iter().map(|(_, _, count)| count).sum(),
             reason: failure.map(|failure| failure.reason.word()),
             message: failure.map(|failure| failure.message.clone()),
-        }
-    }
-}
-
-/// The labels of one probe's series, interned when it is born.
-pub(super) struct Born {
-    pub(super) labels: Labels,
-    buckets: Vec<Labels>,
-    sum: Labels,
-    count: Labels,
-}
-
-impl Born {
-    pub(super) fn of(setting: &Setting) -> Born {
-        let bounds = BOUNDS.iter().map(|(_, spelled)| *spelled).chain(["+Inf"]);
-        Born {
-            labels: setting.labels(&[]),
-            buckets: bounds.map(|bound| setting.part("_bucket", &[("le", bound)])).collect(),
-            sum: setting.part("_sum", &[]),
-            count: setting.part("_count", &[]),
         }
     }
 }

@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::account::{Account, Born, DURATION, Last, SUCCESS};
+use super::account::{Account, DURATION, Last, SUCCESS};
 use crate::phase;
 use crate::probes::{Plan, Probe, ProbeError, Reason, Report, Setting};
 use crate::samplers::root::Root;
-use crate::snapshot::Reading;
+use crate::snapshot::{Labels, Reading};
 use crate::supervisor::source::{Spare, lock, text_of};
 
 /// A new target is asked for the first time within this time, however seldom after that.
@@ -21,7 +21,7 @@ const FIRST: Duration = Duration::from_secs(5);
 pub(in crate::supervisor) struct Watch {
     pub(super) plan: Plan,
     pub(super) setting: Setting,
-    pub(super) born: Born,
+    pub(super) labels: Labels,
     pub(super) account: Mutex<Account>,
     latest: Mutex<Option<Arc<Reading>>>,
 }
@@ -29,8 +29,8 @@ pub(in crate::supervisor) struct Watch {
 impl Watch {
     /// A target of which `account` is known already.
     pub(super) fn new(plan: Plan, setting: Setting, account: Account) -> Watch {
-        let born = Born::of(&setting);
-        Watch { plan, setting, born, account: Mutex::new(account), latest: Mutex::default() }
+        let labels = setting.labels(&[]);
+        Watch { plan, setting, labels, account: Mutex::new(account), latest: Mutex::default() }
     }
 
     /// What the last check said, unless three more were due since.
@@ -52,7 +52,7 @@ impl Watch {
         loop {
             tokio::time::sleep_until(next).await;
             let (at, taken) = (Instant::now(), self.setting.root.calls.now());
-            let mut report = Report::new(spare.take(), &self.born.labels);
+            let mut report = Report::new(spare.take(), &self.labels);
             if let Some(reading) = report.reading() {
                 reading.start(at.into_std(), taken);
             }
