@@ -293,6 +293,11 @@ impl MetricRef {
     pub fn same(&self, other: &MetricRef) -> bool {
         std::ptr::eq::<Metric>(&**self, &**other)
     }
+
+    /// A number that no other declaration has while this one is kept.
+    pub fn identity(&self) -> usize {
+        std::ptr::from_ref::<Metric>(self).addr()
+    }
 }
 
 impl std::ops::Deref for MetricRef {

@@ -3,6 +3,8 @@
 //! What does not change from push to push is encoded once: the resource, the head of each metric, and the attributes of
 //! each series when it is born. A push then copies those and writes numbers.
 
+use std::collections::HashMap;
+
 use crate::metric::{Kind, Metric, MetricRef, Unit};
 use crate::snapshot::{Family, Snapshot};
 
@@ -10,6 +12,7 @@ use super::naming::Naming;
 use super::resource::Resource;
 use super::start::{Starts, nanoseconds};
 use super::wire::{self, Open};
+use known::Known;
 use past::Past;
 use request::{Requests, Shell};
 use track::{Pushed, Track};
@@ -17,6 +20,7 @@ use track::{Pushed, Track};
 mod attributes;
 mod distributions;
 mod exponentials;
+mod known;
 mod numbers;
 mod past;
 mod request;
@@ -48,8 +52,6 @@ pub struct Encoder {
 
 /// One metric of the request: points of all families that OpenTelemetry calls by one name.
 struct Message {
-    name: String,
-    unit: &'static str,
     shape: Shape,
     /// The fields name, description and unit.
     head: Vec<u8>,
@@ -90,7 +92,7 @@ impl Message {
 }
 
 /// What kind of metric it is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Shape {
     Gauge,
     Sum { monotonic: bool },
@@ -233,20 +235,18 @@ impl Encoder {
 
     /// Finds to each family what is known of it, and which metric of the request it belongs to.
     fn arrange(&mut self, families: &[(&Family, u64)]) {
-        let mut known = std::mem::take(&mut self.idle);
-        known.extend(std::mem::take(&mut self.tracks).into_iter().flatten());
+        let known = std::mem::take(&mut self.idle);
+        let mut known = Known::of(known.into_iter().chain(std::mem::take(&mut self.tracks).into_iter().flatten()));
         // Several sources may have a family of one metric: those that had this very series first.
-        let mut take = |family: &Family, exact: bool| {
-            let same = |track: &Track| track.metric().same(&family.metric) && (!exact || track.begins_like(family));
-            known.iter().position(same).map(|found| known.swap_remove(found))
-        };
-        let mut tracks: Vec<Option<Track>> = families.iter().map(|(family, _)| take(family, true)).collect();
+        let mut tracks: Vec<Option<Track>> = families.iter().map(|(family, _)| known.same_series(family)).collect();
+        let mut known = known.others();
         for (track, (family, _)) in tracks.iter_mut().zip(families) {
             if track.is_none() {
-                *track = take(family, false).or_else(|| self.pushed(&family.metric).map(Track::new));
+                let other = known.get_mut(&family.metric.identity()).and_then(Vec::pop);
+                *track = other.or_else(|| self.pushed(&family.metric).map(Track::new));
             }
         }
-        for gone in known {
+        for gone in known.into_values().flatten() {
             match gone.metric() {
                 MetricRef::Static(_) => self.idle.push(gone),
                 MetricRef::Born(_) => gone.end(&mut self.past),
@@ -255,15 +255,14 @@ impl Encoder {
         self.tracks = tracks;
         self.families = families.iter().map(|(family, _)| family.metric.clone()).collect();
         self.messages.clear();
+        let mut places: HashMap<(&str, &str, Shape), usize> = HashMap::new();
         for (index, track) in self.tracks.iter().enumerate() {
             let Some(Pushed { metric, name, unit, shape, .. }) = track.as_ref().map(Track::pushed) else { continue };
-            let same = |message: &&mut Message| (&message.name, message.unit, message.shape) == (name, *unit, *shape);
-            match self.messages.iter_mut().find(same) {
+            let place = *places.entry((name, unit, *shape)).or_insert(self.messages.len());
+            match self.messages.get_mut(place) {
                 Some(message) => message.families.push(index),
                 None => self.messages.push(Message {
                     head: head(name, unit, description(metric)),
-                    name: name.clone(),
-                    unit,
                     shape: *shape,
                     families: vec![index],
                 }),

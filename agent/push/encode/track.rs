@@ -8,7 +8,7 @@ use super::past::Past;
 use super::request::Requests;
 use crate::metric::MetricRef;
 use crate::push::naming::Naming;
-use crate::snapshot::Family;
+use crate::snapshot::{Family, Labels};
 
 /// How a metric is pushed.
 pub(super) struct Pushed {
@@ -53,14 +53,13 @@ impl Track {
         &self.pushed.metric
     }
 
-    /// Whether it has the first series of `family` at its beginning.
-    pub(super) fn begins_like(&self, family: &Family) -> bool {
-        let first = match &self.series {
+    /// The labels of the series at its beginning.
+    pub(super) fn first(&self) -> Option<&Labels> {
+        match &self.series {
             Series::Numbers(numbers) => numbers.first(),
             Series::Distributions(distributions) => distributions.first(),
             Series::Exponentials(exponentials) => exponentials.first(),
-        };
-        first.zip(family.first()).is_some_and(|(labels, first)| labels.same(first))
+        }
     }
 
     /// Writes the points of `family`, all taken at one moment.
