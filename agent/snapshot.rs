@@ -337,13 +337,16 @@ impl Reading {
 
     /// Writes the durations of a metric of [`Kind::Exponential`](crate::metric::Kind::Exponential).
     pub fn put_durations(&mut self, metric: &'static Metric, labels: &Labels, durations: &Arc<Durations>) {
-        if let Some(family) = self.family(metric.into(), durations::SERIES, || Samples::Distributions(Vec::new())) {
+        if let Some(family) =
+            self.family(metric.into(), durations::SERIES, || Samples::Distributions(Vec::with_capacity(1)))
+        {
             family.put_durations(labels, durations);
         }
     }
 
     fn write(&mut self, metric: MetricRef, labels: &Labels, value: Value) {
-        if let Some(family) = self.family(metric, 1, || Samples::Points(Vec::new())) {
+        // Most families have one point, and a vector that grows has room for four.
+        if let Some(family) = self.family(metric, 1, || Samples::Points(Vec::with_capacity(1))) {
             family.put(labels, value);
         }
     }

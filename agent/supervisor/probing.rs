@@ -8,8 +8,8 @@ use tokio::task::AbortHandle;
 use super::source::{Renewed, lock};
 use crate::probes::{Options, Plan};
 use crate::samplers::root::Root;
-use crate::snapshot::Reading;
-use account::Account;
+use crate::snapshot::{Durations, Labels, Reading};
+use account::{Account, LATENESS};
 pub use account::{METRICS, ProbeHealth};
 use watch::Watch;
 pub use watch::probe_once;
@@ -24,9 +24,13 @@ pub(super) struct Probing {
     /// What tells this host from others.
     host: Arc<str>,
     posts: Mutex<Vec<Post>>,
+    lateness: Lateness,
     /// What is counted of them, written for each snapshot.
     own: Mutex<Renewed>,
 }
+
+/// How late checks began, over all probes.
+type Lateness = Arc<Mutex<Arc<Durations>>>;
 
 /// A watch, and the task that keeps it. Dropping it ends the task.
 struct Post {
@@ -42,7 +46,9 @@ impl Drop for Post {
 
 impl Probing {
     pub(super) fn new(root: &Arc<Root>, host: &str) -> Probing {
-        Probing { root: Arc::clone(root), host: host.into(), posts: Mutex::default(), own: Mutex::default() }
+        let lateness = Arc::new(Mutex::new(Arc::new(Durations::new(root.calls.now()))));
+        let (root, host) = (Arc::clone(root), host.into());
+        Probing { root, host, posts: Mutex::default(), lateness, own: Mutex::default() }
     }
 
     /// Watches what `options` name from now on, on the runtime of whoever calls. What was watched already and stays as
@@ -77,7 +83,7 @@ impl Probing {
             tracing::warn!(probe = setting.probe, kind = setting.kind, target = setting.target, "{warning}");
         }
         let watch = Arc::new(Watch::new(plan, setting, account));
-        let task = tokio::spawn(Arc::clone(&watch).run(Arc::clone(&self.host)));
+        let task = tokio::spawn(Arc::clone(&watch).run(Arc::clone(&self.host), Arc::clone(&self.lateness)));
         Post { watch, task: task.abort_handle() }
     }
 
@@ -98,6 +104,7 @@ impl Probing {
             for Post { watch, .. } in posts.iter() {
                 lock(&watch.account).write(&watch.labels, now, own);
             }
+            own.put_durations(&LATENESS, &Labels::none(), &lock(&self.lateness));
         }));
     }
 

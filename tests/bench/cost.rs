@@ -15,6 +15,7 @@
 mod encoding;
 mod inside;
 mod outside;
+mod probes;
 mod processes;
 mod report;
 #[path = "../support/mod.rs"]
@@ -37,6 +38,7 @@ const SECTIONS: &[Section] = &[
     ("encoding", encoding::encoding),
     ("processes", processes::processes),
     ("room", processes::room),
+    ("probes", probes::probes),
     ("memory", outside::memory),
     ("binary", outside::binary),
 ];

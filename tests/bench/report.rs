@@ -52,3 +52,9 @@ pub(crate) fn quartile<T: PartialOrd + Copy>(values: &mut [T]) -> T {
     values.sort_by(|one, other| one.partial_cmp(other).expect("measurements compare"));
     values[values.len() / 4]
 }
+
+/// The middle of several measurements.
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

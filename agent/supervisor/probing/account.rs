@@ -57,9 +57,18 @@ static DURATIONS: Metric = Metric::new(
 .otel("vigie.probe.duration")
 .since(Since::Agent);
 
-/// Every metric that each probe has.
+pub(super) static LATENESS: Metric = Metric::new(
+    Kind::Exponential,
+    "vigie_probe_lateness_seconds",
+    Unit::Seconds,
+    "How long after their moments the checks of all probes began.",
+)
+.otel("vigie.probe.lateness")
+.since(Since::Agent);
+
+/// Every metric that each probe has, and that of all together.
 pub static METRICS: &[&Metric] =
-    &[&SUCCESS, &DURATION, &UP, &FAILURES, &CONSECUTIVE_FAILURES, &LAST_SUCCESS, &AGE, &DURATIONS];
+    &[&SUCCESS, &DURATION, &UP, &FAILURES, &CONSECUTIVE_FAILURES, &LAST_SUCCESS, &AGE, &DURATIONS, &LATENESS];
 
 /// How one probe is, as `/health` tells it.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -100,13 +100,13 @@ fn told(probing: &Probing, name: &str) -> Vec<(String, Value)> {
     families.flat_map(|family| family.points().iter().map(point)).collect()
 }
 
-/// How long the checks of the only probe took.
-fn durations(probing: &Probing) -> Arc<Durations> {
+/// The durations of the only series of a metric.
+fn durations(probing: &Probing, name: &str) -> Arc<Durations> {
     let mut readings = Vec::new();
     probing.tell(Moment::now().into_std(), SystemTime::now(), &mut readings);
     let families = readings.iter().flat_map(|reading| reading.families());
-    let [distribution] = families.flat_map(|family| family.distributions()).collect::<Vec<_>>()[..] else { panic!() };
-    Arc::clone(&distribution.durations)
+    let mut named = families.filter(|family| family.metric.name == name).flat_map(|family| family.distributions());
+    Arc::clone(&named.next().unwrap().durations)
 }
 
 #[tokio::test(start_paused = true)]
@@ -138,7 +138,7 @@ async fn what_hangs_is_given_up_in_time_and_says_what_it_was_at() {
     assert!((5.0..5.1).contains(&took), "{took}");
     let failures = told(&probing, "vigie_probe_failures_total");
     assert_eq!(failures, [("timeout".to_owned(), Value::Int(health.failures as i64))]);
-    let durations = durations(&probing);
+    let durations = durations(&probing, "vigie_probe_duration_seconds");
     let of = |bound: &str| durations.buckets().find(|(spelled, _)| *spelled == bound).unwrap().1;
     assert_eq!([of("3.0"), of("10.0"), durations.count()], [0, health.failures, health.failures]);
 }
@@ -209,5 +209,9 @@ async fn what_was_said_three_intervals_ago_is_not_shown() {
     assert_eq!(told(&probing, "probe_success").len(), 0);
     assert_eq!(told(&probing, "vigie_probe_up").len(), 1);
     sleep(MINUTE).await;
+    // All began in time but the one that was due while it slept.
+    let lateness = durations(&probing, "vigie_probe_lateness_seconds");
+    let late = |bound: &str| lateness.buckets().find(|(spelled, _)| *spelled == bound).unwrap().1;
+    assert_eq!((late("0.003"), late("30.0")), (lateness.count() - 1, lateness.count() - 1));
     assert_eq!(told(&probing, "probe_success").len(), 1);
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use super::Lateness;
 use super::account::{Account, DURATION, Last, SUCCESS};
 use crate::phase;
 use crate::probes::{Plan, Probe, ProbeError, Reason, Report, Setting};
@@ -41,7 +42,7 @@ impl Watch {
     }
 
     /// Asks for ever, at moments that are this probe's own, on a host that is `host`.
-    pub(super) async fn run(self: Arc<Watch>, host: Arc<str>) {
+    pub(super) async fn run(self: Arc<Watch>, host: Arc<str>, lateness: Lateness) {
         let mut probe = self.plan.make(&self.setting);
         let mut spare = Spare::default();
         let interval = self.plan.common.interval;
@@ -52,6 +53,7 @@ impl Watch {
         loop {
             tokio::time::sleep_until(next).await;
             let (at, taken) = (Instant::now(), self.setting.root.calls.now());
+            Arc::make_mut(&mut *lock(&lateness)).add(at.saturating_duration_since(next));
             let mut report = Report::new(spare.take(), &self.labels);
             if let Some(reading) = report.reading() {
                 reading.start(at.into_std(), taken);
