@@ -26,13 +26,14 @@ impl Programs {
 
     /// A shell of that name that runs this script.
     pub(crate) fn shell(&self, name: &str, script: &str) -> Running {
-        self.shell_of(OsStr::new(name), script)
+        self.shell_with(OsStr::new(name), OsStr::new(script))
     }
 
-    pub(crate) fn shell_of(&self, name: &OsStr, script: &str) -> Running {
+    /// The same, of any bytes.
+    pub(crate) fn shell_with(&self, name: &OsStr, script: &OsStr) -> Running {
         let path = self.link("sh", name);
         let mut command = Command::new(path);
-        command.args(["-c", script]).current_dir(self.0.path());
+        command.arg("-c").arg(script).current_dir(self.0.path());
         Running(command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap())
     }
 }

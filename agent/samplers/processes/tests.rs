@@ -111,6 +111,49 @@ fn a_number_that_was_used_again_is_another_process() {
 }
 
 #[test]
+fn a_number_that_was_used_again_within_a_tick_counts_nothing_twice() {
+    let mut trial = trial("processes = {}");
+    trial.pass().unwrap();
+    trial.write("proc/7/stat", line(7, "job", 500, 300));
+    trial.pass().unwrap();
+    // The same start: nothing tells that it is not the same.
+    trial.write("proc/7/stat", line(7, "other-job", 500, 1));
+    let cpu = user_cpu(&mut trial);
+    assert!(cpu.contains(&r#"{groupname="job",mode="user"} 3"#.to_owned()), "{cpu:?}");
+    assert!(cpu.contains(&r#"{groupname="other-job",mode="user"} 0"#.to_owned()), "{cpu:?}");
+    trial.write("proc/7/stat", line(7, "other-job", 500, 51));
+    let cpu = user_cpu(&mut trial);
+    assert!(cpu.contains(&r#"{groupname="other-job",mode="user"} 0.5"#.to_owned()), "{cpu:?}");
+}
+
+#[test]
+fn what_vanishes_while_it_is_looked_at_is_no_error() {
+    let mut trial = trial("processes = {}");
+    // One that is listed and has no file any more, and one that goes after its first file.
+    trial.write("proc/7/status/gone", "");
+    trial.remove("proc/7/status/gone");
+    trial.write("proc/8/stat", line(8, "going", 500, 1));
+    for _ in 0..8 {
+        let lines = trial.pass().unwrap();
+        assert_eq!(only(&lines, "namedprocess_scrape_procread_errors"), ["namedprocess_scrape_procread_errors 0"]);
+        assert_eq!(only(&lines, "namedprocess_scrape_partial_errors"), ["namedprocess_scrape_partial_errors 0"]);
+    }
+    assert!(told(&mut trial, "num_procs").contains(&r#"{groupname="going"} 1"#.to_owned()));
+}
+
+#[test]
+fn a_process_of_very_many_threads_is_one_process() {
+    let mut trial = trial("processes = {}");
+    trial.write("proc/loadavg", "0 0 0 1/65600 9\n");
+    trial.write("proc/7/stat", line(7, "web", 500, 300).replace(" 20 0 4 0 500 ", " 20 0 65536 0 500 "));
+    for thread in 7..1007 {
+        trial.write(&format!("proc/7/task/{thread}/stat"), line(thread, "web", 500, 300));
+    }
+    assert!(told(&mut trial, "num_threads").contains(&r#"{groupname="web"} 65536"#.to_owned()));
+    assert!(told(&mut trial, "num_procs").contains(&r#"{groupname="web"} 1"#.to_owned()));
+}
+
+#[test]
 fn a_program_that_execs_another_changes_its_group() {
     let mut trial = trial("processes = {}");
     trial.pass().unwrap();
