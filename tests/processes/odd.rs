@@ -67,3 +67,33 @@ fn a_zombie_is_counted_and_holds_nothing() {
     drop(parent);
     until("it is gone", PATIENCE, || (of(&agent.page(), "num_procs", "vg-zombie") == 0.0).then_some(()));
 }
+
+#[test]
+fn ten_thousand_threads_are_those_of_one_process() {
+    let agent = Agent::start(BY_NAME);
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let stopped = std::sync::Arc::new(std::sync::Mutex::new(stopped));
+    // As many as the machine lets.
+    let threads: Vec<_> = (0..10_000)
+        .map_while(|_| {
+            let stopped = std::sync::Arc::clone(&stopped);
+            let wait = move || drop(stopped.lock().map(|stopped| stopped.recv()));
+            std::thread::Builder::new().stack_size(16 << 10).spawn(wait).ok()
+        })
+        .collect();
+    let own = || {
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let (name, rest) = stat.rsplit_once(')').unwrap();
+        let threads: f64 = rest.split_whitespace().nth(17).unwrap().parse().unwrap();
+        (name.split_once('(').unwrap().1.to_owned(), threads)
+    };
+    // Other tests of this process begin and end beside.
+    let page = until("they are counted", PATIENCE, || {
+        let (before, page, after) = (own(), agent.page(), own());
+        (before == after && of(&page, "num_threads", &after.0) >= after.1).then_some(page)
+    });
+    assert!(of(&page, "num_threads", &own().0) >= threads.len() as f64 && threads.len() > 1000, "{}", threads.len());
+    assert_eq!(page.value("namedprocess_scrape_procread_errors", &[]), 0.0);
+    drop(stop);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
