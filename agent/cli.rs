@@ -102,7 +102,7 @@ pub enum Command {
     /// Print the version, and what it was built for
     Version,
 
-    /// Wait for a running agent, on the first address of http.listen
+    /// Wait for a running agent, on the first address of http.listen or of an enabled vigie.socket
     Wait {
         /// Until it has read the host once and serves the page
         #[arg(long, required = true)]

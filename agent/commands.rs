@@ -9,7 +9,6 @@ use crate::capture::capture as save;
 use crate::catalog;
 use crate::cli::{Cli, ReferenceFormat, SampleFormat};
 use crate::config::{Config, Otlp};
-use crate::page::listener::Listener;
 use crate::page::prometheus::{Format, render};
 use crate::page::server::Options;
 use crate::push::client::{Client, Reason};
@@ -20,6 +19,7 @@ use crate::push::start::Starts;
 use crate::samplers::{self, root::Record, root::Root};
 use crate::supervisor::Handle;
 
+mod addresses;
 mod trial;
 
 /// Prints the version, and what it was built for.
@@ -110,17 +110,7 @@ pub fn check(cli: &Cli, config: &Config, connect: bool) -> anyhow::Result<()> {
     Options::of(&http)?;
     let disabled = config.samplers.disabled.len();
     writeln!(out, "samplers: {} of {}", samplers::ALL.len() - disabled, samplers::ALL.len())?;
-    let mut taken = 0;
-    for listen in &config.http.listen {
-        match connect.then(|| Listener::bind(listen)) {
-            None => writeln!(out, "address: {listen}")?,
-            Some(Ok(_)) => writeln!(out, "address: {listen} is free")?,
-            Some(Err(error)) => {
-                taken += 1;
-                writeln!(out, "address: {error}")?;
-            }
-        }
-    }
+    let taken = addresses::check(config, connect, &mut out)?;
     let pushes = check_push(&config.otlp, connect)?;
     let plans = config.probe.plans();
     for plan in &plans {

@@ -38,7 +38,7 @@ fn configured(cli: &Cli) -> ExitCode {
         Command::Check { connect } => commands::check(cli, &config, *connect),
         Command::Sample { format } => commands::sample(&config, *format),
         Command::Capture { directory } => commands::capture(&config, directory),
-        Command::Wait { timeout, .. } => wait::until_ready(&config.http, *timeout).map_err(anyhow::Error::from),
+        Command::Wait { timeout, .. } => wait::until_ready(&config, *timeout).map_err(anyhow::Error::from),
         Command::Version | Command::Metrics { .. } => Ok(()),
     })
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
+pub mod socket_unit;
 pub mod sockets;
 
 /// The agent serves.

@@ -3,20 +3,27 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use http_body_util::Empty;
+use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::config::quantity::Human;
-use crate::config::{Http, Listen};
+use crate::config::{Config, Http, Listen};
+use crate::systemd::socket_unit;
 
 /// What is asked.
 const READY: &str = "/health/ready";
+
+/// What is asked to find out who listens: it is answered to everybody.
+const STARTUP: &str = "/health/startup";
+
+/// The most of an answer that is read, in bytes: more than any that these questions have.
+const ANSWER_LIMIT: usize = 4096;
 
 /// From one question to the next.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -28,13 +35,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum WaitError {
     /// It was not ready in time.
-    #[error("not ready after {}: {listen} {last}", Human(*.timeout))]
+    #[error("not ready after {}: {last}", Human(*.timeout))]
     NotReady {
-        /// Whom it asked.
-        listen: Listen,
         /// How long it asked.
         timeout: Duration,
-        /// What it saw last.
+        /// Whom it asked, and what it saw last.
         last: String,
     },
     /// Nobody knows which port that is.
@@ -51,39 +56,49 @@ pub enum WaitError {
     NoAddress,
 }
 
-/// [`ready`], on this thread.
+/// Waits until the agent that is configured so says that it is ready: where `vigie.socket` listens, if it is enabled, or
+/// on the first address of `http.listen`.
 ///
 /// # Errors
-/// As [`ready`], and when the system gives no event queue.
-pub fn until_ready(http: &Http, timeout: Duration) -> Result<(), WaitError> {
+/// As [`ready`], when nobody can be asked, and when the system gives no event queue.
+pub fn until_ready(config: &Config, timeout: Duration) -> Result<(), WaitError> {
+    let asked = asked(&config.http, &socket_unit::addresses(&config.paths.root))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(ready(http, timeout))
+    runtime.block_on(ready(&asked, timeout))
 }
 
-/// Waits until the agent on the first address of `http` says that it is ready.
+/// Whom to ask. Where the socket unit was enabled and not started, the agent still listens where `http` says.
+fn asked(http: &Http, of_the_unit: &[Listen]) -> Result<Vec<Listen>, WaitError> {
+    let mut asked: Vec<Listen> = of_the_unit.first().into_iter().chain(http.listen.first()).map(reachable).collect();
+    asked.dedup();
+    let first = asked.first().cloned().ok_or(WaitError::NoAddress)?;
+    if http.tls.is_some() {
+        return Err(WaitError::Tls(first));
+    }
+    asked.retain(|listen| !matches!(listen, Listen::Tcp(address) if address.port() == 0));
+    if asked.is_empty() { Err(WaitError::AnyPort(first)) } else { Ok(asked) }
+}
+
+/// Waits until the agent on one of these addresses says that it is ready.
 ///
 /// # Errors
 /// When it does not say so before the timeout; the message tells what was last seen.
-pub async fn ready(http: &Http, timeout: Duration) -> Result<(), WaitError> {
-    let listen = http.listen.first().map(reachable).ok_or(WaitError::NoAddress)?;
-    if matches!(listen, Listen::Tcp(address) if address.port() == 0) {
-        return Err(WaitError::AnyPort(listen));
-    }
-    if http.tls.is_some() {
-        return Err(WaitError::Tls(listen));
-    }
+pub async fn ready(asked: &[Listen], timeout: Duration) -> Result<(), WaitError> {
     let started = Instant::now();
     let end = started.checked_add(timeout).unwrap_or(started);
     loop {
-        let patience = end.min(Instant::now() + PATIENCE);
-        let last = match timeout_at(patience, ask(&listen)).await {
-            Ok(Ok(StatusCode::OK)) => return Ok(()),
-            Ok(Ok(status)) => format!("answered {READY} with {status}"),
-            Ok(Err(reason)) => reason,
-            Err(_) => "did not answer".to_owned(),
-        };
+        let mut last = Vec::new();
+        for listen in asked {
+            let patience = end.min(Instant::now() + PATIENCE);
+            last.push(match timeout_at(patience, ask(listen, READY)).await {
+                Ok(Ok((StatusCode::OK, _))) => return Ok(()),
+                Ok(Ok((status, _))) => format!("{listen} answered {READY} with {status}"),
+                Ok(Err(reason)) => format!("{listen} {reason}"),
+                Err(_) => format!("{listen} did not answer"),
+            });
+        }
         if Instant::now() + PAUSE >= end {
-            return Err(WaitError::NotReady { listen, timeout, last });
+            return Err(WaitError::NotReady { timeout, last: last.join("; ") });
         }
         sleep(PAUSE).await;
     }
@@ -103,26 +118,40 @@ fn reachable(listen: &Listen) -> Listen {
     }
 }
 
-async fn ask(listen: &Listen) -> Result<StatusCode, String> {
+/// Whether it is a vigie that listens there, without TLS.
+pub(crate) async fn is_vigie(listen: &Listen) -> bool {
+    let answer = timeout(PATIENCE, ask(&reachable(listen), STARTUP)).await;
+    matches!(answer, Ok(Ok((_, text))) if text.starts_with(b"started\n") || text.starts_with(b"not started"))
+}
+
+async fn ask(listen: &Listen, question: &'static str) -> Result<(StatusCode, Bytes), String> {
     let unreachable = |error| format!("cannot be reached: {error}");
     match listen {
-        Listen::Tcp(address) => ask_over(TcpStream::connect(address).await.map_err(unreachable)?).await,
-        Listen::Unix(path) => ask_over(UnixStream::connect(path).await.map_err(unreachable)?).await,
+        Listen::Tcp(address) => ask_over(TcpStream::connect(address).await.map_err(unreachable)?, question).await,
+        Listen::Unix(path) => ask_over(UnixStream::connect(path).await.map_err(unreachable)?, question).await,
     }
 }
 
-async fn ask_over(stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<StatusCode, String> {
+async fn ask_over(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    question: &'static str,
+) -> Result<(StatusCode, Bytes), String> {
     let odd = |error: hyper::Error| format!("does not speak HTTP: {error}");
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(odd)?;
-    let request = Request::get(READY)
+    let request = Request::get(question)
         .header(header::HOST, "localhost")
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|error| error.to_string())?;
     // The connection is driven here, without a task of its own; it ends when the sender and the answer are dropped.
-    let answer = async move { sender.send_request(request).await.map(|answer| answer.status()) };
+    let answer = async move {
+        let answer = sender.send_request(request).await.map_err(odd)?;
+        let status = answer.status();
+        let text = Limited::new(answer.into_body(), ANSWER_LIMIT).collect().await;
+        Ok((status, text.map(|text| text.to_bytes()).unwrap_or_default()))
+    };
     let (answer, _) = tokio::join!(answer, connection);
-    answer.map_err(odd)
+    answer
 }
 
 #[cfg(test)]
@@ -131,10 +160,6 @@ mod tests {
     use tokio::net::{TcpListener, UnixListener};
 
     use super::*;
-
-    fn on(listen: Listen) -> Http {
-        Http { listen: vec![listen], ..Http::default() }
-    }
 
     async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, text: &str) {
         let mut question = [0; 1024];
@@ -150,13 +175,14 @@ mod tests {
     async fn it_asks_until_the_answer_is_yes() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let http = on(format!("0.0.0.0:{port}").parse().unwrap());
+        let http = Http { listen: vec![format!("0.0.0.0:{port}").parse().unwrap()], ..Http::default() };
+        let asked = asked(&http, &[]).unwrap();
         let server = async {
             for text in ["", NOT_YET, READY_NOW] {
                 answer(listener.accept().await.unwrap().0, text).await;
             }
         };
-        let (waited, ()) = tokio::join!(ready(&http, Duration::from_secs(5)), server);
+        let (waited, ()) = tokio::join!(ready(&asked, Duration::from_secs(5)), server);
         assert!(waited.is_ok(), "{waited:?}");
     }
 
@@ -164,9 +190,10 @@ mod tests {
     async fn a_unix_socket_is_asked_too() {
         let path = std::env::temp_dir().join(format!("vigie-wait-{}.sock", std::process::id()));
         let listener = UnixListener::bind(&path).unwrap();
-        let http = on(Listen::Unix(path.clone()));
+        // And where the other does not listen, that does no harm.
+        let asked = [Listen::Tcp(([127, 0, 0, 1], 1).into()), Listen::Unix(path.clone())];
         let server = async { answer(listener.accept().await.unwrap().0, READY_NOW).await };
-        let (waited, ()) = tokio::join!(ready(&http, Duration::from_secs(5)), server);
+        let (waited, ()) = tokio::join!(ready(&asked, Duration::from_secs(5)), server);
         std::fs::remove_file(path).unwrap();
         assert!(waited.is_ok(), "{waited:?}");
     }
@@ -175,14 +202,14 @@ mod tests {
     async fn a_timeout_tells_what_was_last_seen() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let http = on(Listen::Tcp(address));
+        let asked = [Listen::Tcp(address)];
         let server = async {
             loop {
                 answer(listener.accept().await.unwrap().0, NOT_YET).await;
             }
         };
         let error = tokio::select! {
-            waited = ready(&http, Duration::from_millis(300)) => waited.unwrap_err(),
+            waited = ready(&asked, Duration::from_millis(300)) => waited.unwrap_err(),
             () = server => unreachable!(),
         };
         assert_eq!(
@@ -190,22 +217,35 @@ mod tests {
             format!("not ready after 300ms: {address} answered /health/ready with 503 Service Unavailable")
         );
         drop(listener);
-        let error = ready(&http, Duration::from_millis(50)).await.unwrap_err();
+        let error = ready(&asked, Duration::from_millis(50)).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("not ready after 50ms: {address} cannot be reached: Connection refused (os error 111)")
         );
     }
 
-    #[tokio::test(flavor = "current_thread")]
-    async fn what_cannot_be_asked_is_said_at_once() {
-        let wait = |http: Http| async move { ready(&http, Duration::from_secs(60)).await.unwrap_err().to_string() };
-        assert_eq!(
-            wait(on("127.0.0.1:0".parse().unwrap())).await,
-            "cannot wait for 127.0.0.1:0: the kernel chooses its port"
-        );
+    #[test]
+    fn what_cannot_be_asked_is_said_at_once() {
+        let refused = |http: &Http, unit: &[Listen]| asked(http, unit).unwrap_err().to_string();
+        let any = Http { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Http::default() };
+        assert_eq!(refused(&any, &[]), "cannot wait for 127.0.0.1:0: the kernel chooses its port");
         let tls = crate::config::Tls { cert: "c".into(), key: "k".into(), client_ca: None };
-        let http = Http { tls: Some(tls), ..on(":9844".parse().unwrap()) };
-        assert_eq!(wait(http).await, "cannot wait for [::1]:9844: it is served over TLS only");
+        let http = Http { tls: Some(tls), ..Http::default() };
+        assert_eq!(
+            refused(&http, &[":9844".parse().unwrap()]),
+            "cannot wait for [::1]:9844: it is served over TLS only"
+        );
+    }
+
+    #[test]
+    fn a_socket_unit_is_asked_first() {
+        let unit: [Listen; 2] = ["[::]:9100".parse().unwrap(), "unix:/run/vigie.sock".parse().unwrap()];
+        let told = |http: &Http, unit: &[Listen]| {
+            asked(http, unit).unwrap().iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&Http::default(), &unit), ["[::1]:9100", "127.0.0.1:9844"]);
+        assert_eq!(told(&Http::default(), &Http::default().listen), ["127.0.0.1:9844"]);
+        let any = Http { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Http::default() };
+        assert_eq!(told(&any, &unit), ["[::1]:9100"]);
     }
 }

@@ -53,6 +53,45 @@ mod starting {
     }
 
     #[test]
+    fn a_check_tells_the_agent_that_runs_from_another_program() {
+        let agent = Agent::start(&[]);
+        let listen = |port| format!("http.listen=\"127.0.0.1:{port}\"");
+        let run = Run::of(&["check", "--connect", "--set", &listen(agent.port)]);
+        assert_eq!(run.code, Some(0), "{run:?}");
+        assert!(run.out.contains(&format!("address: 127.0.0.1:{} is served by the vigie that runs", agent.port)));
+        let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        std::thread::spawn({
+            let other = other.try_clone().unwrap();
+            move || other.incoming().for_each(drop)
+        });
+        let run = Run::of(&["check", "--connect", "--set", &listen(other.local_addr().unwrap().port())]);
+        assert_eq!(run.code, Some(1), "{run:?}");
+        assert!(run.out.contains("another process does"), "{run:?}");
+    }
+
+    #[test]
+    fn a_check_and_a_wait_know_the_socket_unit() {
+        let agent = Agent::start(&[]);
+        let root = tempfile::tempdir().unwrap();
+        let units = root.path().join("etc/systemd/system");
+        std::fs::create_dir_all(units.join("sockets.target.wants")).unwrap();
+        std::fs::write(units.join("vigie.socket"), format!("[Socket]\nListenStream=127.0.0.1:{}\n", agent.port))
+            .unwrap();
+        std::fs::write(units.join("sockets.target.wants/vigie.socket"), "").unwrap();
+        let path = |name: &str, path: &str| format!("paths.{name}=\"{path}\"");
+        let system = [path("root", root.path().to_str().unwrap()), path("proc", "/proc"), path("sys", "/sys")];
+        let nobody = format!("http.listen=\"127.0.0.1:{}\"", spare_port());
+        let sets = [&system[0], &system[1], &system[2], &nobody].map(|set| ["--set", set]);
+        let sets = sets.as_flattened();
+        let run = Run::of(&[&["wait", "--ready", "--timeout", "10s"], sets].concat());
+        assert_eq!(run.code, Some(0), "{run:?}");
+        let run = Run::of(&[&["check", "--connect"], sets].concat());
+        assert_eq!(run.code, Some(0), "{run:?}");
+        let told = format!("address: 127.0.0.1:{}, of vigie.socket; http.listen is not used", agent.port);
+        assert!(run.out.contains(&told), "{run:?}");
+    }
+
+    #[test]
     fn bad_arguments_end_with_2() {
         assert_eq!(Run::of(&["run", "--nonsense"]).code, Some(2));
         assert_eq!(Run::of(&["nonsense"]).code, Some(2));

@@ -137,7 +137,11 @@ impl Port {
         here && self.address.is_none_or(|wanted| wanted == socket.address.to_canonical() || wildcard(wanted))
     }
 
-    fn count(&self, root: &Root) -> Result<u64, ProbeError> {
+    /// How many sockets listen there.
+    ///
+    /// # Errors
+    /// When the host has no such table.
+    pub(crate) fn count(&self, root: &Root) -> Result<u64, ProbeError> {
         let (mut buffer, mut count, mut tables) = (Buffer::default(), 0, 0);
         for version in ["", "6"] {
             match root.proc.read(&format!("net/{}{version}", self.protocol.word()), &mut buffer) {

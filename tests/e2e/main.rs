@@ -355,7 +355,12 @@ fn port_in_use(machine: &Machine) {
 }
 
 fn socket_unit(machine: &Machine) {
-    machine.shell("systemctl stop vigie; systemctl start vigie.socket");
+    // Where the unit's own address is not.
+    machine.shell(
+        "mkdir -p /etc/systemd/system/vigie.socket.d
+         printf '[Socket]\\nListenStream=/run/vigie.sock\\n' >/etc/systemd/system/vigie.socket.d/e2e.conf
+         systemctl stop vigie; systemctl daemon-reload; systemctl enable --now vigie.socket",
+    );
     assert_eq!(active(machine), "inactive");
     page(machine);
     assert_eq!(active(machine), "active");
@@ -365,6 +370,14 @@ fn socket_unit(machine: &Machine) {
     machine.good(&["systemctl", "restart", "vigie"]);
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!(client.stop().failures, Vec::<String>::new());
-    machine.shell("systemctl stop vigie.socket; systemctl restart vigie");
+    // What asks or checks knows of it, and does not ask where http.listen says.
+    let elsewhere = ["--set", "http.listen=127.0.0.1:1"];
+    machine.good(&[&["vigie", "wait", "--ready", "--timeout", "5s"], &elsewhere[..]].concat());
+    let said = machine.good(&[&["vigie", "check", "--connect"], &elsewhere[..]].concat());
+    for address in ["127.0.0.1:9844", "unix:/run/vigie.sock"] {
+        assert!(said.contains(&format!("address: {address}, of vigie.socket")), "{said}");
+    }
+    machine.shell("systemctl disable --now vigie.socket; rm -r /etc/systemd/system/vigie.socket.d");
+    restart(machine);
     page(machine);
 }

@@ -12,6 +12,7 @@ use vigie::samplers::{
     agent, arp, conntrack, cpu, disk, filefd, filesystem, loadavg, memory, netclass, netdev, netstat, os, pressure,
     processes, schedstat, selinux, services, sockstat, softnet, stat, textfile, udp_queues, unit, vmstat,
 };
+use vigie::systemd::socket_unit;
 
 /// A parser: its name, good input below `/` of a host, and how it is called.
 pub(crate) type Parser = (&'static str, &'static [&'static str], fn(&str));
@@ -116,6 +117,7 @@ pub(crate) const PARSERS: &[Parser] = &[
         services::files::parse_io(text, |device, key, value| seen((device, key, value)));
     }),
     ("services: limit", &["sys/fs/cgroup/system.slice/memory.max"], |text| seen(services::files::parse_limit(text))),
+    ("socket unit", &[], |text| seen(socket_unit::parse_listen_streams(text, &mut Vec::new()))),
     ("sockstat", &["proc/net/sockstat", "proc/net/sockstat6"], |text| {
         seen(sockstat::parse(text, |protocol, key, value| seen((protocol, key, value))));
     }),
