@@ -9,6 +9,7 @@ use crate::capture::capture as save;
 use crate::catalog;
 use crate::cli::{Cli, ReferenceFormat, SampleFormat};
 use crate::config::{Config, Otlp};
+use crate::log::is_journal;
 use crate::page::prometheus::{Format, render};
 use crate::page::server::Options;
 use crate::push::client::{Client, Reason};
@@ -20,6 +21,7 @@ use crate::samplers::{self, root::Record, root::Root};
 use crate::supervisor::Handle;
 
 mod addresses;
+pub mod peers;
 mod trial;
 
 /// Prints the version, and what it was built for.
@@ -124,6 +126,10 @@ pub fn check(cli: &Cli, config: &Config, connect: bool) -> anyhow::Result<()> {
         failed = trial::run(Root::open(&paths.proc, &paths.sys, &paths.root)?, &plans, &mut out)?;
     } else if !plans.is_empty() {
         writeln!(out, "probes: {}", plans.len())?;
+    }
+    // Not each time that the unit is reloaded.
+    if !is_journal(&out) {
+        peers::tell(config, &mut out)?;
     }
     if taken > 0 {
         bail!("{taken} of {} addresses cannot be had", config.http.listen.len());

@@ -73,7 +73,7 @@ fn filter(level: config::Level) -> LevelFilter {
 }
 
 /// Whether `stream` goes to the journal: systemd.exec(5), `$JOURNAL_STREAM`.
-fn is_journal(stream: impl AsFd) -> bool {
+pub(crate) fn is_journal(stream: impl AsFd) -> bool {
     let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
     fstat(stream).is_ok_and(|facts| named == format!("{}:{}", facts.st_dev, facts.st_ino))
 }

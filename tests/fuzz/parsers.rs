@@ -4,6 +4,7 @@
 use std::hint::black_box;
 use std::time::SystemTime;
 
+use vigie::commands::peers;
 use vigie::config::{Config, Endpoint, Listen, MetricsEndpoint, quantity};
 use vigie::probes::{address, dns, glob, port, secure};
 use vigie::push::client::answer;
@@ -69,6 +70,7 @@ pub(crate) const PARSERS: &[Parser] = &[
     ("otlp answer: retry after", &[], |text| seen(answer::parse_retry_after(text, SystemTime::UNIX_EPOCH))),
     ("otlp answer: status", &[], |text| seen(answer::parse_status(text.as_bytes()))),
     ("os", &["etc/os-release", "usr/lib/os-release"], |text| seen(os::parse(text))),
+    ("peers: flags", &[], |text| seen(peers::parse_flags(text))),
     ("pressure", &["proc/pressure/cpu", "proc/pressure/io"], |text| seen(pressure::parse(text))),
     ("processes: io", &["proc/self/io"], |text| seen(processes::stat::parse_io(text.as_bytes()))),
     ("processes: limits", &["proc/self/limits"], |text| seen(processes::stat::parse_open_limit(text.as_bytes()))),
