@@ -99,9 +99,14 @@ fn pack(version: &str, into: &Path) {
     std::fs::rename(into.join(format!("vigie_{version}_{arch}.deb")), into.join(format!("{version}.deb"))).unwrap();
 }
 
-/// The limit for what is shipped; a program of 90 MB on a machine that runs other tests has more.
+/// The limit for what is shipped, on a machine that has a CPU to spare; a program of 90 MB, or between others that work,
+/// has more.
 fn two_seconds() -> Duration {
-    Duration::from_secs(if std::env::var_os("VIGIE_BINARY").is_some() { 2 } else { 20 })
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap();
+    let load: f64 = load.split(' ').next().unwrap().parse().unwrap();
+    let cpus = std::thread::available_parallelism().unwrap().get() as f64;
+    let strict = std::env::var_os("VIGIE_BINARY").is_some() && load < cpus;
+    Duration::from_secs(if strict { 2 } else { 20 })
 }
 
 fn dpkg_install(machine: &Machine, version: &str) -> String {
@@ -175,7 +180,9 @@ fn installs(machine: &Machine) {
     dpkg_install(machine, OLD);
     page(machine);
     let took = begun.elapsed();
-    eprintln!("    dpkg --install to the first page: {took:?}");
+    let at = |name| machine.property("vigie.service", name).parse::<f64>().unwrap() / 1e3;
+    let start = at("ActiveEnterTimestampMonotonic") - at("InactiveExitTimestampMonotonic");
+    eprintln!("    dpkg --install to the first page: {took:?}, of which vigie's start took {start:.0} ms");
     assert!(took < two_seconds(), "{took:?}");
     assert_eq!(active(machine), "active");
     assert_eq!(machine.shell("systemctl is-enabled vigie.service").trim(), "enabled");
