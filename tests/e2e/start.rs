@@ -60,7 +60,10 @@ pub(crate) fn stops_while_it_starts(machine: &Machine) {
 
 pub(crate) fn starts_without_a_network(machine: &Machine) {
     // A resolver that no route leads to.
-    machine.shell("rm -f /etc/resolv.conf; echo nameserver 192.0.2.53 >/etc/resolv.conf; cp /etc/hosts /etc/hosts.e2e");
+    machine.shell(
+        "rm -f /etc/resolv.conf; echo nameserver 192.0.2.53 >/etc/resolv.conf
+         touch /etc/hosts; cp /etc/hosts /etc/hosts.e2e",
+    );
     write_config(machine, &format!("{COLLECTOR}{PROBES}"));
     restart(machine);
     machine.good(&["vigie", "wait", "--ready", "--timeout", "5s"]);
