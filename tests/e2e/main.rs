@@ -23,6 +23,7 @@ mod start;
 #[path = "../support/mod.rs"]
 mod support;
 mod versions;
+mod weight;
 
 use std::path::Path;
 use std::process::Command;
@@ -57,6 +58,7 @@ fn a_package_lives_its_life() {
         ("it has no privilege", has_no_privilege),
         ("the hardened agent sees what root sees", sight::sees_what_root_sees),
         ("it tells two services apart by what they use", services::tells_two_services_apart),
+        ("it is light with the push and a probe of each kind", weight::is_light),
         ("a reload takes a good configuration and refuses a bad one", reloads),
         ("a bad configuration is a failure with its reason, and no loop", bad_configuration_fails),
         ("a secret reaches it by LoadCredential, and a reload too", takes_credentials),

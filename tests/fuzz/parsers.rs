@@ -119,7 +119,7 @@ pub(crate) const PARSERS: &[Parser] = &[
         services::files::parse_io(text, |device, key, value| seen((device, key, value)));
     }),
     ("services: limit", &["sys/fs/cgroup/system.slice/memory.max"], |text| seen(services::files::parse_limit(text))),
-    ("socket unit", &[], |text| seen(socket_unit::parse_listen_streams(text, &mut Vec::new()))),
+    ("socket unit", &[], |text| socket_unit::parse_listen_streams(text, &mut Vec::new())),
     ("sockstat", &["proc/net/sockstat", "proc/net/sockstat6"], |text| {
         seen(sockstat::parse(text, |protocol, key, value| seen((protocol, key, value))));
     }),
