@@ -192,13 +192,18 @@ impl Push {
             sender.flush(deadline).await;
         }
         let left = running.keeper.status();
-        match (left.records, left.in_memory) {
-            (0, _) => {}
-            (requests, false) => tracing::info!(requests, "what the collector did not take waits for the next start"),
-            (requests, true) => tracing::warn!(requests, "what the collector did not take is lost with this memory"),
+        // What is in memory goes to the disk now, or is lost: the spool tells which.
+        let requests = left.records.saturating_sub(left.in_memory);
+        if requests > 0 {
+            tracing::info!(requests, "what the collector did not take waits for the next start");
         }
         self.handle.instruments().stop();
-        running.keeper.close(CLOSE).await;
+        if !running.keeper.close(CLOSE).await && left.in_memory > 0 {
+            tracing::warn!(
+                requests = left.in_memory,
+                "what waited in memory is lost: the spool's disk does not answer"
+            );
+        }
     }
 }
 

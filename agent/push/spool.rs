@@ -33,7 +33,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use self::disk::{Disk, Losses};
 pub use self::dropped::{Count, Dropped, Reason};
-use self::fault::Trouble;
+use self::fault::{Troubles, Work};
 use self::memory::Memory;
 use self::opening::Unopened;
 use crate::config;
@@ -68,8 +68,10 @@ pub struct Status {
     pub dropped: Dropped,
     /// Segments in which something was damaged.
     pub bad_segments: u64,
-    /// Records wait in memory, where the end of the agent would be the end of them, or there is no disk for them.
-    pub in_memory: bool,
+    /// Those of `records` that wait in memory: the end of the agent would be the end of them.
+    pub in_memory: u64,
+    /// All that waits is on disk, and so would be what comes next.
+    pub on_disk: bool,
     /// What does not work, and what helps.
     pub trouble: Option<String>,
 }
@@ -84,9 +86,7 @@ pub struct Spool {
     held: Option<Record>,
     /// What went wrong elsewhere than on the disk that is open.
     losses: Losses,
-    writing: Trouble,
-    reading: Trouble,
-    acknowledging: Trouble,
+    troubles: Troubles,
     /// When the disk refused to be written, if it did.
     failed: Option<Instant>,
     clock: fn() -> SystemTime,
@@ -113,9 +113,7 @@ impl Spool {
             memory: Memory::default(),
             held: None,
             losses: Losses::default(),
-            writing: Trouble::default(),
-            reading: Trouble::default(),
-            acknowledging: Trouble::default(),
+            troubles: Troubles::default(),
             failed: None,
             clock,
         };
@@ -140,7 +138,7 @@ impl Spool {
             self.expire();
             let read = self.disk.as_mut().map_or(Ok(None), |disk| disk.read((self.clock)()));
             let failed = read.is_err();
-            self.held = self.reading.note(read).flatten();
+            self.held = self.troubles.note(Work::Reading, read).flatten();
             // What the disk holds comes first, even where it cannot be read just now.
             if self.held.is_none() && !failed {
                 self.held = self.memory.records.pop_front();
@@ -154,7 +152,7 @@ impl Spool {
     pub fn done(&mut self) {
         if self.held.take().is_some() {
             if let Some(disk) = &mut self.disk {
-                self.acknowledging.note(disk.acknowledge());
+                self.troubles.note(Work::Acknowledging, disk.acknowledge());
             }
             self.flush_again();
         }
@@ -165,7 +163,9 @@ impl Spool {
         self.limits = limits;
         if let Some(disk) = &mut self.disk {
             disk.limits = limits;
-            self.acknowledging.note(disk.make_room(0));
+            if let Err(fault) = disk.make_room(0) {
+                self.troubles.note::<()>(Work::Acknowledging, Err(fault));
+            }
         }
         self.expire();
         self.settle();
@@ -174,8 +174,7 @@ impl Spool {
     /// Ends it; tells what is lost by that.
     pub fn close(mut self) {
         self.flush();
-        let given = self.disk.as_ref().is_some_and(|disk| disk.given.is_some());
-        let records = self.memory.records.len() + usize::from(self.held.is_some() && !given);
+        let records = self.in_memory();
         if records > 0 {
             tracing::warn!(records, "records that waited in memory are lost: the spool could not be written");
         }
@@ -194,9 +193,16 @@ impl Spool {
             oldest: self.held.as_ref().map(|held| held.taken).or_else(|| self.disk.as_ref()?.oldest()).or_else(first),
             dropped: losses.dropped,
             bad_segments: losses.bad_segments,
-            in_memory: self.disk.is_none() || !self.memory.records.is_empty(),
-            trouble: [&self.writing, &self.reading, &self.acknowledging].into_iter().find_map(Trouble::text),
+            in_memory: self.in_memory(),
+            on_disk: self.disk.is_some() && self.in_memory() == 0 && !self.troubles.has(Work::Writing),
+            trouble: self.troubles.text(),
         }
+    }
+
+    /// Records that the disk does not have, the one that is out among them.
+    fn in_memory(&self) -> u64 {
+        let given = self.disk.as_ref().is_some_and(|disk| disk.given.is_some());
+        self.memory.records.len() as u64 + u64::from(self.held.is_some() && !given)
     }
 
     fn losses(&self) -> Losses {
@@ -208,10 +214,10 @@ impl Spool {
         match Disk::open(&self.directory, self.limits) {
             Ok(disk) => {
                 self.disk = Some(disk);
-                self.writing.note::<()>(Ok::<_, SpoolError>(()));
+                self.troubles.note::<()>(Work::Writing, Ok::<_, SpoolError>(()));
             }
             Err(Unopened::Locked) => return Err(SpoolError::Locked { path: self.directory.clone() }),
-            Err(Unopened::Fault(fault)) => drop(self.writing.note::<()>(Err(fault))),
+            Err(Unopened::Fault(fault)) => drop(self.troubles.note::<()>(Work::Writing, Err(fault))),
         }
         Ok(())
     }
@@ -228,7 +234,7 @@ impl Spool {
         if self.disk.is_none()
             && let Err(locked) = self.try_disk()
         {
-            self.writing.note::<()>(Err(locked));
+            self.troubles.note::<()>(Work::Writing, Err(locked));
         }
         self.failed = self.disk.is_none().then(Instant::now);
         let Some(disk) = &mut self.disk else { return };
@@ -245,12 +251,12 @@ impl Spool {
             if self.memory.records.front() == held {
                 self.memory.records.pop_front();
             } else {
-                self.reading.note(disk.read((self.clock)()));
+                self.troubles.note(Work::Reading, disk.read((self.clock)()));
             }
         }
         let gone = outcome.as_ref().is_err_and(|fault| fault.kind() == std::io::ErrorKind::NotFound);
         self.failed = outcome.is_err().then(Instant::now);
-        self.writing.note(outcome);
+        self.troubles.note(Work::Writing, outcome);
         if gone && !self.directory.exists() {
             // Somebody removed it: another one is made.
             disk.lose(disk.end, Reason::Corrupt);
@@ -264,7 +270,7 @@ impl Spool {
         let Some(horizon) = now.checked_sub(self.limits.max_age) else { return };
         if let Some(Err(fault)) = self.disk.as_mut().map(|disk| disk.expire(now, horizon)) {
             // That it ends is told by whoever reads more than headers.
-            self.reading.note::<()>(Err(fault));
+            self.troubles.note::<()>(Work::Reading, Err(fault));
         }
         if self.disk.as_ref().is_none_or(|disk| disk.waiting().0 == 0) {
             self.memory.expire(horizon, &mut self.losses.dropped);
@@ -273,7 +279,7 @@ impl Spool {
 
     fn settle(&mut self) {
         if let Some(disk) = &mut self.disk {
-            self.acknowledging.note(disk.settle());
+            self.troubles.note(Work::Acknowledging, disk.settle());
         }
     }
 }

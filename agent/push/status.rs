@@ -315,7 +315,7 @@ impl Tell for Status {
         reading.put(&SPOOL_BYTES, spool.bytes);
         reading.put(&SPOOL_REQUESTS, spool.records);
         reading.put(&SPOOL_AGE, spool.oldest.map(age).unwrap_or_default());
-        reading.put(&SPOOL_ON_DISK, !spool.in_memory);
+        reading.put(&SPOOL_ON_DISK, spool.on_disk);
         reading.put(&SPOOL_BAD_SEGMENTS, spool.bad_segments);
     }
 }

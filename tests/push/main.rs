@@ -20,6 +20,7 @@ mod papers;
 mod support;
 
 mod check;
+mod directory;
 mod faults;
 mod grpc;
 mod http;

@@ -11,8 +11,12 @@ use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use crate::collector::{Act, Call, Collector, Site, Status};
 use crate::support::{Agent, Launch, PATIENCE, spare_port, until};
 
-/// An agent that pushes each second to this port, and keeps what it has in `state`.
 fn agent(port: u16, state: &Path) -> Agent {
+    agent_of(port, state, None)
+}
+
+/// An agent of that user, or of ours, that pushes each second to this port, and keeps what it has in `state`.
+pub(crate) fn agent_of(port: u16, state: &Path, user: Option<u32>) -> Agent {
     let sets = [
         format!("otlp.endpoint=\"http://127.0.0.1:{port}\""),
         "otlp.interval=\"1s\"".to_owned(),
@@ -20,7 +24,7 @@ fn agent(port: u16, state: &Path) -> Agent {
         format!("paths.state={:?}", state.display().to_string()),
     ];
     let args: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
-    Agent::launch(&Launch { args: &args, ..Launch::new() })
+    Agent::launch(&Launch { args: &args, user, ..Launch::new() })
 }
 
 /// How many snapshots the agent says it had pushed before this one, and since when it counts.
@@ -33,7 +37,7 @@ fn number(call: &Call) -> Option<(u64, u64)> {
 }
 
 /// The numbers of each life of the agent that arrived.
-fn lives(calls: &[Call]) -> BTreeMap<u64, BTreeSet<u64>> {
+pub(crate) fn lives(calls: &[Call]) -> BTreeMap<u64, BTreeSet<u64>> {
     let mut lives = BTreeMap::<u64, BTreeSet<u64>>::new();
     for (life, number) in calls.iter().filter_map(number) {
         lives.entry(life).or_default().insert(number);
@@ -43,7 +47,7 @@ fn lives(calls: &[Call]) -> BTreeMap<u64, BTreeSet<u64>> {
 
 /// Nothing is missing between the first and the last of any life, and what is new comes in order.
 #[track_caller]
-fn assert_whole(calls: &[Call]) {
+pub(crate) fn assert_whole(calls: &[Call]) {
     for (life, numbers) in lives(calls) {
         let whole: BTreeSet<u64> = (0..numbers.len() as u64).collect();
         assert_eq!(numbers, whole, "of the life since {life}");
@@ -54,7 +58,7 @@ fn assert_whole(calls: &[Call]) {
     assert!(new.is_sorted(), "{new:?}");
 }
 
-fn pushed(agent: &Agent) -> u64 {
+pub(crate) fn pushed(agent: &Agent) -> u64 {
     agent.page().value("vigie_push_snapshots_total", &[]) as u64
 }
 
@@ -110,7 +114,7 @@ fn an_agent_that_ends_without_a_collector_ends_in_time() {
 #[test]
 fn a_second_agent_does_not_start_on_the_same_spool() {
     let (collector, state) = (Collector::start(), tempfile::tempdir().unwrap());
-    let _first = agent(collector.port, state.path());
+    let first = agent(collector.port, state.path());
     let sets = [
         format!("otlp.endpoint=\"http://127.0.0.1:{}\"", collector.port),
         format!("paths.state={:?}", state.path().display().to_string()),
@@ -119,8 +123,14 @@ fn a_second_agent_does_not_start_on_the_same_spool() {
     let mut second = Agent::spawn(&Launch { args: &args, ..Launch::new() });
     let (status, _) = second.wait_end();
     assert_eq!(status.code(), Some(1));
-    let spool = state.path().join("spool").display().to_string();
-    second.wait_log(&spool);
+    let told = format!(
+        "vigie: another vigie uses the spool in {}/spool: stop it, or give one of them another directory with \
+         paths.state\n",
+        state.path().display()
+    );
+    second.wait_log(&told);
+    assert_eq!(second.log().matches("another vigie").count(), 1, "{}", second.log());
+    assert_eq!(first.health()["push"]["spool_trouble"], serde_json::Value::Null);
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! The agent under test: the real binary, on a port of its own, with a state directory of its own.
 
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +19,11 @@ use super::{Answer, Connection, Method, PATIENCE, Page, parse, spare_port, until
 
 /// The binary, with nothing of our environment that it might listen to.
 pub(crate) fn vigie(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_vigie"));
+    vigie_at(Path::new(env!("CARGO_BIN_EXE_vigie")), args)
+}
+
+fn vigie_at(path: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(path);
     forget_environment(&mut command);
     command.args(args).stdin(Stdio::null());
     command
@@ -55,11 +62,13 @@ pub(crate) struct Launch<'a> {
     pub(crate) config: Option<&'a str>,
     /// A unix socket instead of a port, below the state directory.
     pub(crate) socket: Option<&'a str>,
+    /// Another user than ours, which only root can have.
+    pub(crate) user: Option<u32>,
 }
 
 impl Launch<'_> {
     pub(crate) fn new() -> Launch<'static> {
-        Launch { args: &[], env: &[], config: None, socket: None }
+        Launch { args: &[], env: &[], config: None, socket: None, user: None }
     }
 }
 
@@ -98,7 +107,11 @@ impl Agent {
         };
         let state = directory.path().join("state");
         std::fs::create_dir(&state).expect("a state directory");
-        let mut command = vigie(&["run"]);
+        let mut command = match launch.user {
+            None => vigie(&["run"]),
+            // Which may not be allowed to see ours.
+            Some(_) => vigie_at(&lent(directory.path()), &["run"]),
+        };
         if let Some(text) = launch.config {
             let path = directory.path().join("config.toml");
             std::fs::write(&path, text).expect("a config file");
@@ -106,6 +119,9 @@ impl Agent {
         }
         command.args(["--set", &listen, "--set", &format!("paths.state=\"{}\"", state.display())]);
         command.args(launch.args).envs(launch.env.iter().copied());
+        if let Some(user) = launch.user {
+            command.uid(user).gid(user);
+        }
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("vigie starts");
         let log = Arc::new(Mutex::new(String::new()));
         let stderr = child.stderr.take().expect("stderr is piped");
@@ -211,6 +227,14 @@ impl Drop for Agent {
             eprintln!("the agent's log:\n{}", self.log());
         }
     }
+}
+
+/// A copy of the binary in `directory` that everybody can run.
+fn lent(directory: &Path) -> PathBuf {
+    let path = directory.join("vigie");
+    std::fs::copy(env!("CARGO_BIN_EXE_vigie"), &path).expect("a copy");
+    std::fs::set_permissions(directory, Permissions::from_mode(0o755)).expect("a directory for everybody");
+    path
 }
 
 fn collect(stderr: impl Read, log: &Mutex<String>) {

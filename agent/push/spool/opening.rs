@@ -93,7 +93,7 @@ impl Disk {
         }
         if let Some(first) = foreign.iter().min() {
             let (directory, files) = (self.directory.display(), foreign.len());
-            tracing::warn!(%directory, files, first, "files in the spool's directory are not the spool's: left alone");
+            tracing::warn!(%directory, files, first, "files in the spool's directory are not the spool's: left alone, and best moved elsewhere");
         }
         live.sort_unstable_by_key(|segment| segment.file);
         self.bad.make_contiguous().sort_unstable_by_key(|segment| segment.file);
@@ -125,7 +125,7 @@ impl Disk {
         }
         if newer > 0 {
             let directory = self.directory.display();
-            tracing::warn!(%directory, segments = newer, "a later vigie left records in the spool: it alone can send them");
+            tracing::warn!(%directory, segments = newer, "a later vigie left records in the spool: run it again to send them, or remove them");
         }
         Ok(lost_tail)
     }

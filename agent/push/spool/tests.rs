@@ -109,7 +109,7 @@ fn records_come_back_in_order_and_until_they_are_acknowledged() {
     assert_eq!(spool.front(), spool.front());
     let status = spool.status();
     assert_eq!((status.records, status.points, status.oldest), (5, points(0..5), Some(now())));
-    assert_eq!((status.in_memory, status.trouble), (false, None));
+    assert_eq!((status.in_memory, status.on_disk, status.trouble), (0, true, None));
     assert_eq!(drain(&mut spool), [0, 1, 2, 3, 4]);
     assert_eq!(spool.front(), None);
     let status = spool.status();
@@ -290,7 +290,7 @@ fn a_file_in_the_directorys_place_means_memory_until_it_goes() {
     fs::write(directory(&state), "in the way").unwrap();
     let mut spool = open(&state);
     let status = spool.status();
-    assert!(status.in_memory);
+    assert_eq!((status.in_memory, status.on_disk), (0, false));
     let trouble = status.trouble.unwrap();
     assert!(trouble.starts_with(&format!("cannot create {}: ", directory(&state).display())), "{trouble}");
     assert!(trouble.ends_with(": move away what is in its place, or choose another directory with paths.state"));
@@ -301,7 +301,7 @@ fn a_file_in_the_directorys_place_means_memory_until_it_goes() {
     fs::remove_file(directory(&state)).unwrap();
     append(&mut spool, [60], 10);
     let status = spool.status();
-    assert_eq!((status.in_memory, status.trouble, status.records), (false, None, 53));
+    assert_eq!((status.in_memory, status.trouble, status.records), (0, None, 53));
     drop(spool);
     assert_eq!(drain(&mut open(&state)), (8..=60).collect::<Vec<_>>());
 }

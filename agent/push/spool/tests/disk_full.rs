@@ -56,7 +56,7 @@ fn a_full_disk_costs_only_what_fits_neither_there_nor_in_memory() {
         let status = spool.status();
         assert_eq!(status.trouble.as_ref(), Some(&trouble), "what is the same is told once");
         assert!(trouble.contains("No space left on device (os error 28): make room on its filesystem"), "{trouble}");
-        assert!(status.in_memory);
+        assert_eq!((status.in_memory, status.on_disk), (status.records - 10, false));
         let lost = status.dropped.of(Reason::Memory);
         assert!(lost.records > 30 && status.records + lost.records == 100, "{lost:?}");
         // It is sent from memory, behind what is on the disk.
@@ -76,7 +76,7 @@ fn a_full_disk_costs_only_what_fits_neither_there_nor_in_memory() {
         mount(None::<&str>, state.path(), None::<&str>, MsFlags::MS_REMOUNT, Some("size=8m")).unwrap();
         append(&mut spool, [100], 10);
         let status = spool.status();
-        assert_eq!((status.in_memory, status.trouble), (false, None));
+        assert_eq!((status.in_memory, status.on_disk, status.trouble), (0, true, None));
         drop(spool);
         let mut spool = open_with(&state, ROOMY);
         let sent = drain(&mut spool);
@@ -113,7 +113,8 @@ fn a_read_only_disk_means_memory_until_it_is_writable() {
         append(&mut spool, 2..4, 100);
         let trouble = spool.status().trouble.unwrap();
         assert!(trouble.ends_with("mount its filesystem writable, or choose another directory with paths.state"));
-        assert!(spool.status().in_memory);
+        let status = spool.status();
+        assert!(status.in_memory > 0 && !status.on_disk);
         remount(MsFlags::empty()).unwrap();
         append(&mut spool, [4], 100);
         assert_eq!(spool.status().trouble, None);
