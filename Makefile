@@ -4,8 +4,9 @@
 CARGO ?= cargo
 # How long `make fuzz` goes on, in seconds.
 FUZZ_SECONDS ?= 600
-# How often `make chaos` kills the agent; about 3 s each.
+# How often `make chaos` kills the agent, about 3 s each; and how many simulated hours its day has, 30 s each.
 KILLS ?= 1000
+HOURS ?= 24
 # The tests that did not test anything, one a line.
 SKIPPED := $(CURDIR)/target/skipped
 
@@ -29,7 +30,9 @@ test: ## Every test; installs what they need by apt where it can
 test-long: ## The same, with the faults that take minutes
 	VIGIE_LONG=1 $(MAKE) test
 
-chaos: ## Kill the agent KILLS (1000) times while the collector comes and goes; nothing may be lost
+chaos: ## A day of every fault of a collector, and KILLS (1000) kills of the agent; nothing may be lost
+	@tests/setup
+	VIGIE_DAY=$(HOURS) $(CARGO) test --locked --test push a_day_of_faults -- --nocapture
 	VIGIE_CHAOS=$(KILLS) $(CARGO) test --locked --test push kills_at_any_moment -- --nocapture
 
 bench: ## What vigie costs, beside node_exporter and beside the bare reads; fails over a limit

@@ -94,7 +94,7 @@ async fn codes_are_retried_as_the_specification_says() {
 }
 
 /// A google.rpc.Status with a google.rpc.RetryInfo of so many seconds.
-fn retry_info(seconds: i64) -> Vec<u8> {
+pub(crate) fn retry_info(seconds: i64) -> Vec<u8> {
     #[derive(Clone, PartialEq, Message)]
     struct Info {
         #[prost(message, optional, tag = "1")]

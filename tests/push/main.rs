@@ -20,11 +20,15 @@ mod papers;
 mod support;
 
 mod check;
+mod day;
 mod directory;
 mod faults;
 mod grpc;
 mod http;
+mod ledger;
+mod line;
 mod outage;
+mod receiver;
 mod reuse;
 mod tls;
 mod victoria;

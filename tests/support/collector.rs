@@ -20,10 +20,11 @@ use opentelemetry_proto::tonic::collector::metrics::v1::{
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::oneshot;
-use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tokio_stream::wrappers::UnixListenerStream;
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 pub(crate) use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 pub(crate) use tonic::{Code, Status};
 use tonic::{Request, Response};
@@ -49,6 +50,8 @@ pub(crate) struct Call {
     pub(crate) metadata: MetadataMap,
     /// Where from: one address is one connection.
     pub(crate) from: Option<SocketAddr>,
+    /// What it is refused with; what comes after a wait is not told.
+    pub(crate) refused: Option<Status>,
 }
 
 impl Call {
@@ -70,6 +73,12 @@ struct State {
     otherwise: Option<Act>,
 }
 
+impl State {
+    fn next(&mut self) -> Act {
+        self.acts.pop_front().or_else(|| self.otherwise.clone()).unwrap_or(Act::Accept)
+    }
+}
+
 #[derive(Clone, Default)]
 struct Service(Arc<Mutex<State>>);
 
@@ -87,12 +96,14 @@ impl MetricsService for Service {
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
         let from = request.remote_addr();
         let (metadata, _, request) = request.into_parts();
-        self.state().calls.push(Call { request, metadata, from });
+        let mut act = {
+            let mut state = self.state();
+            let act = state.next();
+            let refused = if let Act::Refuse(status) = &act { Some(status.clone()) } else { None };
+            state.calls.push(Call { request, metadata, from, refused });
+            act
+        };
         loop {
-            let act = {
-                let mut state = self.state();
-                state.acts.pop_front().or_else(|| state.otherwise.clone()).unwrap_or(Act::Accept)
-            };
             let partial_success = match act {
                 Act::Accept => None,
                 Act::Partial(rejected_data_points, message) => {
@@ -101,6 +112,7 @@ impl MetricsService for Service {
                 Act::Refuse(status) => return Err(status),
                 Act::Wait(time) => {
                     tokio::time::sleep(time).await;
+                    act = self.state().next();
                     continue;
                 }
             };
@@ -163,7 +175,7 @@ impl Collector {
                         let address = if site.public { [0; 4] } else { [127, 0, 0, 1] };
                         let listener = TcpListener::bind((std::net::Ipv4Addr::from(address), site.port)).await.unwrap();
                         tell.send(listener.local_addr().unwrap().port()).unwrap();
-                        router.serve_with_incoming(TcpListenerStream::new(listener)).await
+                        router.serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true))).await
                     }
                 };
                 tokio::select! {
@@ -188,6 +200,11 @@ impl Collector {
     /// What answers every other call.
     pub(crate) fn always(&self, act: Act) {
         self.service.state().otherwise = Some(act);
+    }
+
+    /// How many of [`Collector::then`] have answered nothing yet.
+    pub(crate) fn pending(&self) -> usize {
+        self.service.state().acts.len()
     }
 
     /// What came so far, also what was refused.

@@ -34,6 +34,8 @@ pub(crate) struct Post {
     pub(crate) body: Bytes,
     /// One port of the client's is one connection.
     pub(crate) port: u16,
+    /// What it is answered with.
+    pub(crate) status: u16,
 }
 
 impl Post {
@@ -71,6 +73,7 @@ impl Reply {
 struct State {
     posts: Vec<Post>,
     replies: VecDeque<Reply>,
+    otherwise: Reply,
 }
 
 #[derive(Clone, Default)]
@@ -100,11 +103,12 @@ impl Service {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         let (method, uri) = (head.method.to_string(), head.uri.to_string());
-        let post = Post { method, uri, version: head.version, headers: head.headers, body, port };
         let reply = {
             let mut state = self.state();
-            state.posts.push(post);
-            state.replies.pop_front().unwrap_or_default()
+            let reply = state.replies.pop_front().unwrap_or_else(|| state.otherwise.clone());
+            let status = reply.status.max(200);
+            state.posts.push(Post { method, uri, version: head.version, headers: head.headers, body, port, status });
+            reply
         };
         tokio::time::sleep(reply.delay).await;
         let pairs = |pairs: Vec<(&'static str, String)>| {
@@ -164,6 +168,7 @@ impl HttpCollector {
                 let serve = async {
                     loop {
                         let (stream, from) = listener.accept().await.unwrap();
+                        stream.set_nodelay(true).unwrap();
                         let (served, tls) = (served.clone(), tls.clone());
                         tokio::spawn(async move {
                             match tls {
@@ -191,9 +196,25 @@ impl HttpCollector {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// What answers the next requests, one each; after them 200 without a body.
+    /// What answers the next requests, one each; after them it is 200 without a body, or as [`HttpCollector::always`]
+    /// says.
     pub(crate) fn then(&self, replies: impl IntoIterator<Item = Reply>) {
         self.service.state().replies.extend(replies);
+    }
+
+    /// What answers every other request.
+    pub(crate) fn always(&self, reply: Reply) {
+        self.service.state().otherwise = reply;
+    }
+
+    /// How many of [`HttpCollector::then`] have answered nothing yet.
+    pub(crate) fn pending(&self) -> usize {
+        self.service.state().replies.len()
+    }
+
+    /// What came so far, which is forgotten.
+    pub(crate) fn take(&self) -> Vec<Post> {
+        std::mem::take(&mut self.service.state().posts)
     }
 
     pub(crate) fn posts(&self) -> Vec<Post> {

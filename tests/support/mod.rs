@@ -16,7 +16,7 @@ pub(crate) mod vm;
 
 pub(crate) use agent::{Agent, Launch, Run, vigie};
 pub(crate) use cgroups::Cgroups;
-pub(crate) use clock::{WallClock, now_seconds};
+pub(crate) use clock::{FastClock, WallClock, now_seconds};
 pub(crate) use environment::forget_environment;
 pub(crate) use exposition::{Page, Series, parse, parse_open_metrics};
 pub(crate) use fuse::{Hanging, with_own_mounts};
