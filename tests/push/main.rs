@@ -30,6 +30,7 @@ mod line;
 mod outage;
 mod receiver;
 mod reuse;
+mod rotel;
 mod tls;
 mod victoria;
 

@@ -94,6 +94,35 @@ pub(crate) fn victoria_metrics() -> Option<Peer> {
     Some(peer)
 }
 
+/// rotel, which takes OTLP/HTTP on its port and OTLP/gRPC on the other one, and passes it on to a collector for OTLP/gRPC
+/// on this port of the loopback.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) fn rotel(collector: u16) -> Result<(Peer, u16), String> {
+    let program = find("rotel-agent").ok_or("rotel is not here")?;
+    let tried = Command::new(&program).arg("--help").stdin(Stdio::null()).output();
+    let tried = tried.map_err(|error| format!("rotel does not run: {error}"))?;
+    if !tried.status.success() {
+        // It wants the Python's library that its wheel is for.
+        return Err(format!("rotel does not run: {}", String::from_utf8_lossy(&tried.stderr).trim()));
+    }
+    let grpc = spare_port();
+    let peer = Peer::spawn(&program, |port, command, directory| {
+        command.arg("start");
+        command.arg(format!("--pid-file={}", directory.join("pid").display()));
+        command.arg(format!("--log-file={}", directory.join("rotel.log").display()));
+        command.arg(format!("--otlp-grpc-endpoint=127.0.0.1:{grpc}"));
+        command.arg(format!("--otlp-http-endpoint=127.0.0.1:{port}"));
+        command.args(["--exporter=otlp", "--otlp-exporter-protocol=grpc"]);
+        command.arg(format!("--otlp-exporter-endpoint=http://127.0.0.1:{collector}"));
+    });
+    for port in [peer.port, grpc] {
+        until("rotel listens", PATIENCE, || Connection::tcp(port).ok());
+    }
+    Ok((peer, grpc))
+}
+
 impl Peer {
     #[track_caller]
     pub(super) fn spawn(program: &Path, arguments: impl FnOnce(u16, &mut Command, &Path)) -> Peer {
