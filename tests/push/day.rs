@@ -15,7 +15,7 @@ use crate::http_collector::HttpCollector;
 use crate::ledger::{Count, Ledger};
 use crate::line::{Fault, Line, Place};
 use crate::receiver::{REJECTED, Receiver};
-use crate::support::{Agent, FastClock, Launch, PATIENCE, Page, skipped, until, with_own_mounts};
+use crate::support::{Agent, Answer, FastClock, Launch, PATIENCE, Page, parse, skipped, until, with_own_mounts};
 
 /// How much faster than ours its clock is. A timeout of a minute takes half a second then.
 const RATE: u32 = 120;
@@ -125,8 +125,23 @@ impl Day {
         Day { clock, scale, receiver, line, state, ledger, agent, before: Vec::new() }
     }
 
+    /// What the agent answers. On a busy machine its own patience is over sooner than ours: then it is asked again.
+    fn ask(&self, path: &str) -> Answer {
+        let answer = || self.agent.connect().and_then(|mut connection| connection.get(path, &[])).ok();
+        until("the agent answers", PATIENCE, || answer().filter(|answer| answer.status == 200))
+    }
+
+    fn page(&self) -> Page {
+        parse(&self.ask("/metrics").text())
+    }
+
+    /// What `/health` says of the push.
+    fn health(&self) -> serde_json::Value {
+        self.ask("/health").json()["push"].take()
+    }
+
     fn counters(&self) -> Counters {
-        Counters::of(&self.agent.page())
+        Counters::of(&self.page())
     }
 
     /// Enters what came.
@@ -148,7 +163,7 @@ impl Day {
         let made = self.counters().snapshots;
         until("all is delivered", PATIENCE * (1 + self.scale), || {
             self.enter();
-            let health = &self.agent.health()["push"];
+            let health = self.health();
             let last = self.ledger.lives.get(self.before.len())?.snapshots.last().copied();
             (health["spool_requests"] == 0 && last >= made.checked_sub(1)).then_some(())
         });
@@ -200,10 +215,10 @@ impl Day {
         self.line.set(fault);
         let full = Full::new(&self.state);
         self.pass(time);
-        let health = &self.agent.health()["push"];
+        let health = self.health();
         let trouble = health["spool_trouble"].as_str().unwrap_or_default().to_owned();
         assert!(trouble.contains("No space left on device (os error 28): make room on its filesystem"), "{health}");
-        assert_eq!(self.agent.page().value("vigie_push_spool_on_disk", &[]), 0.0);
+        assert_eq!(self.page().value("vigie_push_spool_on_disk", &[]), 0.0);
         drop(full);
         let lost = self.counters().lost - before.lost;
         self.line.set(Fault::None);
@@ -239,7 +254,7 @@ impl Day {
         let before = self.counters();
         self.receiver.talk(true);
         self.pass(time);
-        let told = self.agent.health()["push"]["message"].as_str().unwrap_or_default().to_owned();
+        let told = self.health()["message"].as_str().unwrap_or_default().to_owned();
         assert!(told.contains("answers with more than any collector") || told.contains("longer than any"), "{told}");
         let counters = self.counters();
         self.receiver.talk(false);
