@@ -12,7 +12,12 @@
     clippy::disallowed_types
 )]
 
+mod backlog;
+#[path = "../support/collector.rs"]
+mod collector;
 mod encoding;
+#[path = "../support/http_collector.rs"]
+mod http_collector;
 mod inside;
 mod outside;
 mod probes;
@@ -40,6 +45,7 @@ const SECTIONS: &[Section] = &[
     ("room", processes::room),
     ("probes", probes::probes),
     ("memory", outside::memory),
+    ("backlog", backlog::backlog),
     ("binary", outside::binary),
 ];
 

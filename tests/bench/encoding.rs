@@ -80,7 +80,7 @@ impl Synthetic {
     }
 }
 
-fn encoder(host: &Host) -> Encoder {
+pub(crate) fn encoder(host: &Host) -> Encoder {
     let resource = Resource::of(&host.root, &config::Host::default());
     Encoder::new(&resource, Naming::Semconv, Starts::of(&host.root, SystemTime::now()))
 }
