@@ -27,6 +27,7 @@ pub mod process;
 pub mod secure;
 pub mod target;
 pub mod tcp;
+pub mod tls;
 
 pub use failure::{ProbeError, Reason};
 pub use target::{Common, Target};
@@ -151,7 +152,7 @@ pub struct Kind {
 
 /// Every kind, in the order of their names.
 pub static ALL: &[&Kind] =
-    &[&dns::KIND, &file::KIND, &icmp::KIND, &mount::KIND, &port::KIND, &process::KIND, &tcp::KIND];
+    &[&dns::KIND, &file::KIND, &icmp::KIND, &mount::KIND, &port::KIND, &process::KIND, &tcp::KIND, &tls::KIND];
 
 /// The probes, `[[probe.KIND]]`: each kind's table is a type beside the probe.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -171,6 +172,8 @@ pub struct Options {
     pub process: Vec<Target<process::Process>>,
     /// Ports that are connected to, and talked to.
     pub tcp: Vec<Target<tcp::Tcp>>,
+    /// Certificates that must not expire soon.
+    pub tls: Vec<Target<tls::Certificates>>,
 }
 
 type Make = dyn Fn(&Setting) -> Box<dyn Probe> + Send + Sync;

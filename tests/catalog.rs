@@ -26,8 +26,9 @@ const UNIT_NOT_IN_NAME: &[&str] = &[
     "container_memory_kernel_usage",
     "container_memory_rss",
     "container_memory_swap",
-    // blackbox_exporter's.
+    // blackbox_exporter's, and x509-certificate-exporter's.
     "probe_ssl_earliest_cert_expiry",
+    "x509_cert_not_after",
 ];
 
 /// Names with a word that looks like a unit and is none, by the start of the name.

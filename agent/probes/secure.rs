@@ -21,7 +21,9 @@ use super::failure::{ProbeError, Reason};
 use crate::tls::{Stamps, TlsError, certificates, key, stamps};
 use authorities::{Authorities, provider};
 use explain::Asked;
+pub(super) use explain::date_of;
 use first::First;
+pub(super) use seen::EARLIEST;
 pub use seen::METRICS;
 use seen::Seen;
 use witness::Witness;
@@ -195,6 +197,12 @@ impl Secure {
         shaken.map_err(|(error, first)| {
             Asked { host, tls: &self.tls, chain: &shown.chain, first: first.heard() }.explain(&error)
         })
+    }
+
+    /// Up to when the certificate that was shown last can be trusted, in seconds since 1970: by the chain to an authority
+    /// that lasts longest, or where nobody verified it, up to when the first of what was shown ends.
+    pub fn end_seconds(&self) -> Option<i64> {
+        self.seen.end_seconds
     }
 
     /// Writes of the certificates that the target has shown, for those who shake hands by [`Secure::config`] themselves;

@@ -10,6 +10,8 @@
     clippy::disallowed_types
 )]
 
+#[path = "../support/papers.rs"]
+mod papers;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -19,6 +21,7 @@ mod icmp;
 mod secure;
 mod servers;
 mod tcp;
+mod tls;
 mod watch;
 
 use std::time::Duration;

@@ -1,11 +1,8 @@
 //! TLS, as the kinds that begin with a connection speak it: against nginx, and against what speaks none.
 
-#[path = "../support/papers.rs"]
-mod papers;
-
-use papers::Papers;
 use rcgen::date_time_ymd;
 
+use super::papers::Papers;
 use super::servers::{saying, silent};
 use super::support::{Nginx, skipped};
 use super::{Said, agent, check, one, until_probe};
@@ -15,7 +12,7 @@ fn tcp(port: u16, more: &str) -> Said {
 }
 
 /// A server of nginx that shows these papers.
-fn server(papers: &Papers, name: &str, more: &str) -> String {
+pub(crate) fn server(papers: &Papers, name: &str, more: &str) -> String {
     let (cert, key) = (papers.path(&format!("{name}.pem")), papers.path(&format!("{name}.key")));
     let (cert, key) = (cert.display(), key.display());
     format!("listen 127.0.0.1:PORT ssl; ssl_certificate {cert}; ssl_certificate_key {key}; {more}")

@@ -70,6 +70,35 @@ impl<'a> Certificate<'a> {
         self.serial.iter().take(name::LIMIT / 2).map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// Its number, in decimal.
+    pub fn serial_decimal(&self) -> String {
+        // RFC 5280 has 20 octets at most; nine digits at a time fit a word.
+        let mut groups: Vec<u64> = vec![0];
+        for byte in self.serial.iter().take(64) {
+            let mut carry = u64::from(*byte);
+            for group in &mut groups {
+                let value = *group * 256 + carry;
+                (*group, carry) = (value % 1_000_000_000, value / 1_000_000_000);
+            }
+            if carry > 0 {
+                groups.push(carry);
+            }
+        }
+        let text: String = groups.iter().rev().map(|group| format!("{group:09}")).collect();
+        let text = text.trim_start_matches('0');
+        if text.is_empty() { "0".to_owned() } else { text.to_owned() }
+    }
+
+    /// The common name of whom it names, empty where there is none.
+    pub fn subject_common_name(&self) -> String {
+        name::common_name(self.subject)
+    }
+
+    /// The common name of who signed it, empty where there is none.
+    pub fn issuer_common_name(&self) -> String {
+        name::common_name(self.issuer)
+    }
+
     /// The names of hosts that it is for.
     pub fn dns_names(&self) -> impl Iterator<Item = &'a str> {
         let is_names =
@@ -133,7 +162,18 @@ mod tests {
         assert_eq!((read.not_before_seconds, read.not_after_seconds), (946_598_400, 2_592_777_600));
         assert_eq!((read.subject(), read.issuer(), read.serial()), ("CN=shop".into(), "CN=shop".into(), "9f01".into()));
         assert_eq!(read.dns_names().collect::<Vec<_>>(), ["shop.example", "*.shop.example"]);
+        assert_eq!((read.serial_decimal(), read.subject_common_name()), ("40705".into(), "shop".into()));
         assert!(read.is_own_issuer());
+    }
+
+    #[test]
+    fn a_number_of_twenty_octets_is_written_out() {
+        let mut certificate = parse(include_bytes!("../../../tests/fuzz/certificate.der")).unwrap();
+        certificate.serial = &[0xff; 20];
+        // 2^160 - 1
+        assert_eq!(certificate.serial_decimal(), "1461501637330902918203684832716283019655932542975");
+        certificate.serial = &[];
+        assert_eq!(certificate.serial_decimal(), "0");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::time::{Duration, UNIX_EPOCH};
 
-use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::{CertificateDer, UnixTime};
 use tokio_rustls::rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
 use super::Tls;
@@ -76,14 +76,14 @@ impl Asked<'_> {
         match error {
             E::Expired => trouble(format!("the certificate of {host} has expired"), clock),
             E::ExpiredContext { not_after, .. } => {
-                trouble(format!("the certificate of {host} expired on {}", date_of(not_after.as_secs())), clock)
+                trouble(format!("the certificate of {host} expired on {}", date(*not_after)), clock)
             }
             E::NotValidYet => trouble(
                 format!("the certificate of {host} is not valid yet"),
                 "set the clock, here or where it was made",
             ),
             E::NotValidYetContext { not_before, .. } => trouble(
-                format!("the certificate of {host} is not valid before {}", date_of(not_before.as_secs())),
+                format!("the certificate of {host} is not valid before {}", date(*not_before)),
                 "set the clock, here or where it was made",
             ),
             E::NotValidForName | E::NotValidForNameContext { .. } => {
@@ -234,8 +234,12 @@ fn listed(names: &[String]) -> String {
     text
 }
 
-/// A moment for a person: httpdate knows none after the year 9999.
-pub(super) fn date_of(seconds: u64) -> String {
-    let moment = UNIX_EPOCH + Duration::from_secs(seconds.min(253_402_300_799));
-    httpdate::fmt_http_date(moment)
+fn date(moment: UnixTime) -> String {
+    date_of(i64::try_from(moment.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// A moment for a person, in seconds since 1970; httpdate knows none before that, nor after the year 9999.
+pub(in crate::probes) fn date_of(seconds: i64) -> String {
+    let seconds = u64::try_from(seconds).unwrap_or_default().min(253_402_300_799);
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds))
 }

@@ -38,6 +38,18 @@ pub(super) fn write(encoded: &[u8]) -> String {
     text
 }
 
+/// The common name in `encoded`, the last one where there are several; empty where there is none.
+pub(super) fn common_name(encoded: &[u8]) -> String {
+    let pairs = Der(encoded).flat_map(|part| part.inside());
+    let names = pairs.filter_map(|pair| {
+        let mut pair = pair.inside();
+        pair.read(OID).filter(|key| key.content == [0x55, 4, 3])?;
+        let value = pair.next()?;
+        string(value.tag, value.content)
+    });
+    names.last().map(cut).unwrap_or_default()
+}
+
 /// The text, or as much of it as there is room for.
 pub(super) fn cut(mut text: String) -> String {
     if text.len() > LIMIT {

@@ -49,6 +49,8 @@ pub static METRICS: &[&Metric] = &[&EARLIEST, &LAST_CHAIN, &CHAIN_INFO, &VERSION
 /// What was seen last: its labels are made again only where it changed.
 #[derive(Default)]
 pub(super) struct Seen {
+    /// Up to when the target can be spoken to: its certificate's trust ends, or the first of its certificates does.
+    pub(super) end_seconds: Option<i64>,
     leaf: Option<(Fingerprint, Labels)>,
     version: Option<(ProtocolVersion, Labels)>,
     cipher: Option<(CipherSuite, Labels)>,
@@ -64,13 +66,16 @@ impl Seen {
     ) -> Shown {
         let shown = witness.take();
         let chain: Vec<Certificate<'_>> = shown.chain.iter().filter_map(|der| certificate::parse(der)).collect();
-        if let Some(earliest) = chain.iter().map(|certificate| certificate.not_after_seconds).min() {
+        let earliest = chain.iter().map(|certificate| certificate.not_after_seconds).min();
+        if let Some(earliest) = earliest {
             report.put(&EARLIEST, earliest);
         }
         let authorities = witness.authorities().filter(|_| shown.trusted);
-        if let Some(last) = authorities.and_then(|authorities| authorities.last_end(&chain)) {
+        let last = authorities.and_then(|authorities| authorities.last_end(&chain));
+        if let Some(last) = last {
             report.put(&LAST_CHAIN, last);
         }
+        self.end_seconds = last.or(earliest);
         if let (Some(der), Some(leaf)) = (shown.chain.first(), chain.first()) {
             self.tell_leaf(der, leaf, report);
         }
