@@ -21,6 +21,7 @@ pub mod daemon;
 pub mod gzip;
 pub mod instruments;
 pub mod inventory;
+mod link;
 pub mod log;
 pub mod metric;
 pub mod page;

@@ -10,12 +10,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::record::Encoding;
 use crate::config::{self, Endpoint, Protocol};
+use crate::link::{Heard, Link, Stream, Tongue};
 pub use backoff::Backoff;
 use connect::Place;
 pub use failure::{ClientError, ExportError, Reason, Retry};
 use headers::Headers;
-use heard::{Heard, Stream, Tongue};
-use link::Link;
 use message::Message;
 use proxy::Proxy;
 use teller::Teller;
@@ -28,9 +27,7 @@ mod connect;
 mod failure;
 mod grpc;
 mod headers;
-mod heard;
 mod http;
-mod link;
 mod message;
 mod proxy;
 mod teller;
@@ -68,7 +65,7 @@ pub struct Client {
     headers: Headers,
     tls: Option<Tls>,
     proxy: Option<Proxy>,
-    link: Option<Link>,
+    link: Option<Link<Message>>,
     /// How far the last attempt came.
     stage: Stage,
 }
@@ -167,7 +164,7 @@ impl Client {
     /// Sends a request over `link`, and keeps that where it is of further use.
     async fn ask(
         &mut self,
-        mut link: Link,
+        mut link: Link<Message>,
         body: &Bytes,
         encoding: Encoding,
         deadline: Instant,
@@ -228,7 +225,7 @@ impl Client {
     }
 
     /// Connects anew, with the secrets and the files as they are now.
-    async fn connect(&mut self, deadline: Instant) -> Result<Link, ExportError> {
+    async fn connect(&mut self, deadline: Instant) -> Result<Link<Message>, ExportError> {
         self.stage = Stage::Connection;
         self.headers.renew();
         if let Some(tls) = &mut self.tls {
@@ -247,7 +244,7 @@ impl Client {
         self.speak(stream).await
     }
 
-    async fn speak(&mut self, stream: impl Stream + 'static) -> Result<Link, ExportError> {
+    async fn speak(&mut self, stream: impl Stream + 'static) -> Result<Link<Message>, ExportError> {
         let heard = Heard::default();
         let Some(tls) = &self.tls else {
             return self.open(stream, self.protocol == Protocol::Grpc, heard).await;
@@ -262,7 +259,12 @@ impl Client {
         }
     }
 
-    async fn open(&self, stream: impl Stream + 'static, http2: bool, heard: Heard) -> Result<Link, ExportError> {
+    async fn open(
+        &self,
+        stream: impl Stream + 'static,
+        http2: bool,
+        heard: Heard,
+    ) -> Result<Link<Message>, ExportError> {
         let expected = if http2 { Tongue::Http2 } else { Tongue::Http1 };
         Link::open(stream, http2, heard.clone()).await.map_err(|error| self.broken(&heard, &expected, &error))
     }

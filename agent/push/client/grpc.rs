@@ -10,6 +10,7 @@ use super::answer::{self, Status};
 use super::failure::{ExportError, Reason, Retry};
 use super::message::{Answer, End};
 use super::{Accepted, Teller};
+use crate::link::shown;
 use crate::push::record::Encoding;
 
 /// The method, below the endpoint's path.
@@ -73,7 +74,7 @@ pub(super) async fn hear(teller: &Teller<'_>, response: Response<Incoming>) -> (
     if head.status != StatusCode::OK {
         return (Err(of_http(teller, head.status, &head.headers)), false);
     }
-    let kind = head.headers.get(CONTENT_TYPE).map(|kind| answer::shown(kind.as_bytes())).unwrap_or_default();
+    let kind = head.headers.get(CONTENT_TYPE).map(|kind| shown(kind.as_bytes())).unwrap_or_default();
     if !kind.strip_prefix("application/grpc").is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';'])) {
         let what = format!("answers in {kind:?}, not in gRPC; is the port of otlp.endpoint right?");
         return (Err(teller.passing(Reason::Protocol, &what)), false);

@@ -11,6 +11,7 @@ use super::answer;
 use super::failure::{ExportError, Reason, Retry};
 use super::message::{Answer, End};
 use super::{Accepted, Teller};
+use crate::link::shown;
 use crate::push::record::Encoding;
 
 const PROTOBUF: &str = "application/x-protobuf";
@@ -91,7 +92,7 @@ fn refused(teller: &Teller<'_>, head: &Parts, body: &[u8]) -> ExportError {
 
 /// The content type, without parameters.
 fn kind(headers: &HeaderMap) -> String {
-    let kind = headers.get(CONTENT_TYPE).map(|kind| answer::shown(kind.as_bytes())).unwrap_or_default();
+    let kind = headers.get(CONTENT_TYPE).map(|kind| shown(kind.as_bytes())).unwrap_or_default();
     kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
@@ -103,14 +104,14 @@ fn said(kind: &str, body: &[u8]) -> String {
         }
         "application/json" => {
             let status = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
-            answer::shown(status.get("message").and_then(|message| message.as_str()).unwrap_or_default().as_bytes())
+            shown(status.get("message").and_then(|message| message.as_str()).unwrap_or_default().as_bytes())
         }
-        "text/plain" | "" => answer::shown(body),
+        "text/plain" | "" => shown(body),
         // nginx says it in the title.
         "text/html" => {
             let page = String::from_utf8_lossy(body);
             let title = page.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
-            answer::shown(title.map(|(title, _)| title).unwrap_or_default().as_bytes())
+            shown(title.map(|(title, _)| title).unwrap_or_default().as_bytes())
         }
         _ => String::new(),
     }

@@ -11,8 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::answer;
 use super::connect::Place;
 use super::failure::{ClientError, ExportError, Reason};
-use super::heard::Stream;
 use crate::config::Endpoint;
+use crate::link::Stream;
 
 /// The longest head of a proxy's answer, in bytes.
 const HEAD: usize = 8 << 10;

@@ -3,10 +3,9 @@
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, LOCATION};
 
-use super::answer;
 use super::failure::{ExportError, Reason, Retry};
-use super::heard::Tongue;
 use super::proxy::Proxy;
+use crate::link::{Tongue, shown};
 
 /// Tells what went wrong with whom.
 pub(super) struct Teller<'a> {
@@ -50,7 +49,7 @@ impl Teller<'_> {
 
     /// A redirect is not followed: what it names may be anybody, and our credentials would go there.
     pub(super) fn redirected(&self, status: StatusCode, headers: &HeaderMap) -> ExportError {
-        let place = headers.get(LOCATION).map(|place| answer::shown(place.as_bytes())).unwrap_or_default();
+        let place = headers.get(LOCATION).map(|place| shown(place.as_bytes())).unwrap_or_default();
         let place = if place.is_empty() { "elsewhere".to_owned() } else { format!("to {place}") };
         let what = format!("redirects {place}, {status}, which is not followed; write the right URL in otlp.endpoint");
         self.told(Reason::Status, Retry::Never, &what)

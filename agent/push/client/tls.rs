@@ -12,8 +12,8 @@ use tokio_rustls::rustls::pki_types::{ServerName, UnixTime};
 use tokio_rustls::rustls::{AlertDescription, CertificateError, ClientConfig, Error, RootCertStore};
 
 use super::failure::ClientError;
-use super::heard::Stream;
 use crate::config::{ClientTls, Protocol};
+use crate::link::Stream;
 use crate::tls::{Stamps, TlsError, authorities, certificates, key, stamps};
 
 /// HTTP/2's name in TLS (RFC 9113, 3.2).

@@ -1,9 +1,9 @@
 //! What it means that no answer came.
 
 use super::failure::{ExportError, Reason};
-use super::heard::{Fault, Heard, Tongue};
 use super::{Client, Stage};
 use crate::config::Protocol;
+use crate::link::{Fault, Heard, Tongue};
 
 impl Client {
     pub(super) fn no_tls(&self, heard: &Heard, error: &std::io::Error) -> ExportError {

@@ -1,32 +1,37 @@
-//! One connection to the collector, kept open from request to request.
+//! One connection to a server that speaks HTTP/1 or HTTP/2, for one request or for many.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hyper::body::Incoming;
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper::rt::Executor;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinSet;
 
-use super::heard::{Heard, Stream};
-use super::message::Message;
+pub(crate) use heard::{Fault, Heard, Stream, Tongue};
+
+mod heard;
+mod shown;
+
+pub(crate) use shown::shown;
 
 /// How much of an answer may be under way, in bytes: HTTP/2's windows, and the buffer of HTTP/1.
 const WINDOW: u32 = 64 << 10;
 
 /// An open connection.
-pub(super) struct Link {
-    sender: Sender,
+pub(crate) struct Link<B> {
+    sender: Sender<B>,
     crew: Crew,
-    pub(super) heard: Heard,
+    pub(crate) heard: Heard,
     /// Whether a request was answered on it.
-    pub(super) proven: bool,
+    pub(crate) proven: bool,
 }
 
-enum Sender {
-    Http1(http1::SendRequest<Message>),
-    Http2(http2::SendRequest<Message>),
+enum Sender<B> {
+    Http1(http1::SendRequest<B>),
+    Http2(http2::SendRequest<B>),
 }
 
 /// What works for a connection; it ends with it, even where the other end hangs.
@@ -47,15 +52,15 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Crew {
     }
 }
 
-impl Drop for Link {
+impl<B> Drop for Link<B> {
     fn drop(&mut self) {
         self.crew.tasks().abort_all();
     }
 }
 
-impl Link {
+impl<B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static> Link<B> {
     /// Speaks HTTP/1 or HTTP/2 over a stream, on which nothing was said yet.
-    pub(super) async fn open(stream: impl Stream + 'static, http2: bool, heard: Heard) -> hyper::Result<Link> {
+    pub(crate) async fn open(stream: impl Stream + 'static, http2: bool, heard: Heard) -> hyper::Result<Link<B>> {
         let (crew, stream) = (Crew::default(), TokioIo::new(heard.listen(stream)));
         let sender = if http2 {
             let (sender, connection) = http2::Builder::new(crew.clone())
@@ -74,12 +79,12 @@ impl Link {
         Ok(Link { sender, crew, heard, proven: false })
     }
 
-    pub(super) fn is_http2(&self) -> bool {
+    pub(crate) fn is_http2(&self) -> bool {
         matches!(self.sender, Sender::Http2(_))
     }
 
     /// Whether the other end has closed it, as far as is known.
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         match &self.sender {
             Sender::Http1(sender) => sender.is_closed(),
             Sender::Http2(sender) => sender.is_closed(),
@@ -87,7 +92,7 @@ impl Link {
     }
 
     /// Sends a request and waits for the head of the answer.
-    pub(super) async fn send(&mut self, request: Request<Message>) -> hyper::Result<Response<Incoming>> {
+    pub(crate) async fn send(&mut self, request: Request<B>) -> hyper::Result<Response<Incoming>> {
         match &mut self.sender {
             Sender::Http1(sender) => {
                 sender.ready().await?;

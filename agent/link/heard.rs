@@ -9,18 +9,18 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::rustls;
 
-use super::answer::shown;
+use super::shown;
 
 /// How much is kept, in bytes.
 const KEPT: usize = 64;
 
 /// A connection of whatever kind.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// What was heard of a connection, shared with whoever wants to know.
 #[derive(Clone, Default)]
-pub(super) struct Heard(Arc<Mutex<Words>>);
+pub(crate) struct Heard(Arc<Mutex<Words>>);
 
 #[derive(Default)]
 struct Words {
@@ -31,7 +31,7 @@ struct Words {
 
 /// How a connection broke.
 #[derive(Clone, Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// TLS says so.
     Tls(rustls::Error),
     /// The kernel says so, in these words.
@@ -48,7 +48,7 @@ impl fmt::Display for Fault {
 }
 
 impl Fault {
-    pub(super) fn of(error: &io::Error) -> Fault {
+    pub(crate) fn of(error: &io::Error) -> Fault {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             Some(error) => Fault::Tls(error.clone()),
             None => Fault::Io(error.to_string()),
@@ -58,7 +58,7 @@ impl Fault {
 
 /// Who speaks there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Tongue {
+pub(crate) enum Tongue {
     /// Nobody.
     Silence,
     /// HTTP/1.
@@ -77,21 +77,21 @@ impl Heard {
     }
 
     /// How many bytes.
-    pub(super) fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.words().total
     }
 
     /// The first error, if there was one.
-    pub(super) fn fault(&self) -> Option<Fault> {
+    pub(crate) fn fault(&self) -> Option<Fault> {
         self.words().fault.clone()
     }
 
-    pub(super) fn tongue(&self) -> Tongue {
+    pub(crate) fn tongue(&self) -> Tongue {
         parse_tongue(&self.words().first)
     }
 
     /// The stream, listened to.
-    pub(super) fn listen<S>(&self, stream: S) -> Listened<S> {
+    pub(crate) fn listen<S>(&self, stream: S) -> Listened<S> {
         Listened { stream, heard: self.clone() }
     }
 
@@ -102,7 +102,7 @@ impl Heard {
 }
 
 /// Tells by the first bytes who speaks.
-pub(super) fn parse_tongue(first: &[u8]) -> Tongue {
+pub(crate) fn parse_tongue(first: &[u8]) -> Tongue {
     match first {
         [] => Tongue::Silence,
         [b'H', b'T', b'T', b'P', b'/', ..] => Tongue::Http1,
@@ -115,7 +115,7 @@ pub(super) fn parse_tongue(first: &[u8]) -> Tongue {
 }
 
 /// A stream that is listened to.
-pub(super) struct Listened<S> {
+pub(crate) struct Listened<S> {
     stream: S,
     heard: Heard,
 }
