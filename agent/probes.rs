@@ -21,6 +21,7 @@ pub mod failure;
 pub mod file;
 pub mod glob;
 pub mod icmp;
+pub mod ip;
 pub mod mount;
 pub mod port;
 pub mod process;

@@ -1,5 +1,6 @@
 //! From an address to a stream: the name is resolved, and every address that it has is tried.
 
+use std::fmt::Display;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 use super::address::Address;
 use super::aside::Aside;
 use super::failure::{ProbeError, Reason};
+use super::ip::Ip;
 use super::{LABELS, Report};
 use crate::metric::{Metric, Unit};
 
@@ -33,9 +35,16 @@ static HASH: Metric = Metric::gauge(
     "A hash of the target's address: when it changes, so has the address.",
 )
 .labels(LABELS);
+/// What every probe that looks at an answer says of it.
+pub static FAILED_DUE_TO_REGEX: Metric = Metric::gauge(
+    "probe_failed_due_to_regex",
+    Unit::One,
+    "Whether the check failed as the target said something else than expected.",
+)
+.labels(LABELS);
 
 /// Every metric of whoever connects.
-pub static METRICS: &[&Metric] = &[&LOOKUP, &PROTOCOL, &HASH];
+pub static METRICS: &[&Metric] = &[&LOOKUP, &PROTOCOL, &HASH, &FAILED_DUE_TO_REGEX];
 
 /// The most lookups of names at a time, each on a thread: a resolver that hangs must not cost a thread a probe.
 static LOOKUPS: Semaphore = Semaphore::const_new(16);
@@ -59,9 +68,15 @@ pub enum Stream {
 #[derive(Debug, Default)]
 pub struct Connector {
     lookup: Aside,
+    ip: Ip,
 }
 
 impl Connector {
+    /// Tries these of a name's addresses.
+    pub fn over(ip: Ip) -> Connector {
+        Connector { lookup: Aside::default(), ip }
+    }
+
     /// Connects, and writes over which IP and how long the lookup took.
     ///
     /// # Errors
@@ -71,8 +86,7 @@ impl Connector {
             Address::Port { host, port } => {
                 let addresses = self.resolve(host, *port, report).await?;
                 report.doing("connecting");
-                let stream =
-                    any_of(addresses).await.map_err(|error| ProbeError::connect(&address.to_string(), &error))?;
+                let stream = reach(address, addresses).await?;
                 if let Ok(peer) = stream.peer_addr() {
                     told(peer.ip(), report);
                 }
@@ -86,28 +100,59 @@ impl Connector {
         }
     }
 
-    /// The addresses of a host, in the order in which the system prefers them (RFC 6724).
+    /// The addresses of a host, in the order in which they are tried; writes how long that took.
     ///
     /// # Errors
     /// Where it has none.
     pub async fn resolve(&self, host: &str, port: u16, report: &mut Report) -> Result<Vec<SocketAddr>, ProbeError> {
-        if let Ok(address) = host.parse::<IpAddr>() {
-            report.put(&LOOKUP, 0.0);
-            return Ok(vec![SocketAddr::new(address, port)]);
-        }
         report.doing("looking the name up");
         let begun = Instant::now();
-        let none = |why: String| ProbeError::new(Reason::Dns, format!("{host} has no address: {why}"));
-        let permit = LOOKUPS.acquire().await.map_err(|closed| none(closed.to_string()))?;
-        let name = host.to_owned();
-        let look = move || {
-            let _permit = permit;
-            (name.as_str(), port).to_socket_addrs().map(|addresses| addresses.take(ADDRESSES).collect::<Vec<_>>())
-        };
-        let addresses = self.lookup.run(look).await?.map_err(|error| none(error.to_string()))?;
-        report.put(&LOOKUP, begun.elapsed().as_secs_f64());
-        if addresses.is_empty() { Err(none("the answer is empty".to_owned())) } else { Ok(addresses) }
+        let literal = host.parse::<IpAddr>().is_ok();
+        let addresses = self.look_up(host, port).await;
+        if literal || addresses.as_ref().is_ok_and(|addresses| !addresses.is_empty()) {
+            report.put(&LOOKUP, if literal { 0.0 } else { begun.elapsed().as_secs_f64() });
+        }
+        addresses
     }
+
+    /// The same, and writes nothing: for whoever is sent on from the target.
+    ///
+    /// # Errors
+    /// Where it has none.
+    pub async fn look_up(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ProbeError> {
+        let none = |why: &str| ProbeError::new(Reason::Dns, format!("{host} has no address: {why}"));
+        let mut addresses = match host.parse::<IpAddr>() {
+            Ok(address) => vec![SocketAddr::new(address, port)],
+            Err(_) => {
+                let permit = LOOKUPS.acquire().await.map_err(|closed| none(&closed.to_string()))?;
+                let name = host.to_owned();
+                let look = move || {
+                    let _permit = permit;
+                    (name.as_str(), port).to_socket_addrs().map(|found| found.take(ADDRESSES).collect::<Vec<_>>())
+                };
+                self.lookup.run(look).await?.map_err(|error| none(&error.to_string()))?
+            }
+        };
+        if addresses.is_empty() {
+            return Err(none("the answer is empty"));
+        }
+        self.ip.choose(&mut addresses);
+        match self.ip.only() {
+            Some(version) if addresses.is_empty() => {
+                Err(ProbeError::new(Reason::Dns, format!("{host} has no address of IPv{version}"))
+                    .mend("add one to its zone, or let `ip` be \"any\""))
+            }
+            _ => Ok(addresses),
+        }
+    }
+}
+
+/// Connects to whichever of the addresses of `whom` answers first.
+///
+/// # Errors
+/// Where none of them does: the first one's reason.
+pub async fn reach(whom: &impl Display, addresses: Vec<SocketAddr>) -> Result<TcpStream, ProbeError> {
+    any_of(addresses).await.map_err(|error| ProbeError::connect(&whom.to_string(), &error))
 }
 
 /// Connects to whichever answers first. Each has a head start over the next; one that fails calls the next at once.

@@ -7,8 +7,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::address::Address;
-use super::connect::Connector;
+use super::connect::{Connector, reach, told};
 use super::{
     Ask, Checking, KIND as KIND_LABEL, Kind, LABELS, PROBE, Plan, Probe, ProbeError, Reason, Report, Setting, TARGET,
 };
@@ -174,6 +173,7 @@ impl Asking {
         let addresses = self.connector.resolve(&host, port, report).await?;
         let address = addresses.first().copied().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         report.put_with(&DURATION, resolve, begun.elapsed().as_secs_f64());
+        told(address.ip(), report);
         let mut id = [0; 2];
         let random = SystemRandom::new().fill(&mut id);
         random.map_err(|_| ProbeError::new(Reason::Internal, "the system gives no random number"))?;
@@ -195,9 +195,9 @@ impl Asking {
                 return Ok(answer);
             }
         }
-        let tcp = Address::Port { host: address.ip().to_string(), port };
         let begun = Instant::now();
-        let mut stream = self.connector.connect(&tcp, report).await?;
+        report.doing("connecting");
+        let mut stream = reach(&address, vec![address]).await?;
         if self.dns.transport == Transport::Tcp {
             report.put_with(&DURATION, connect, begun.elapsed().as_secs_f64());
         }

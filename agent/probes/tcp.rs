@@ -4,26 +4,17 @@ use serde::{Deserialize, Deserializer};
 use tokio::io::AsyncWriteExt;
 
 use super::address::Address;
-use super::connect::Connector;
+use super::connect::{Connector, FAILED_DUE_TO_REGEX};
+use super::ip::Ip;
 use super::secure::{self, Secure, Tls};
-use super::{Ask, Checking, Kind, LABELS, Plan, Probe, ProbeError, Reason, Report, Setting};
-use crate::metric::{Metric, Unit};
+use super::{Ask, Checking, Kind, Plan, Probe, ProbeError, Reason, Report, Setting};
 pub use script::Step;
 use script::{Stopped, talk};
 
 mod script;
 
-/// What every probe that looks at an answer says of it.
-pub static FAILED_DUE_TO_REGEX: Metric = Metric::gauge(
-    "probe_failed_due_to_regex",
-    Unit::One,
-    "Whether the check failed as the target said something else than expected.",
-)
-.labels(LABELS);
-
 /// This kind.
-pub static KIND: Kind =
-    Kind { name: "tcp", metrics: &[&FAILED_DUE_TO_REGEX], plans: |options| Plan::each(KIND.name, &options.tcp) };
+pub static KIND: Kind = Kind { name: "tcp", metrics: &[], plans: |options| Plan::each(KIND.name, &options.tcp) };
 
 /// `[[probe.tcp]]`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -31,6 +22,9 @@ pub static KIND: Kind =
 pub struct Tcp {
     /// Where it listens.
     pub address: Address,
+    /// Over which IP.
+    #[serde(default)]
+    pub ip: Ip,
     /// How TLS is spoken, if it is: from the start, or from the step of the script on that says so.
     #[serde(default, deserialize_with = "secure::switch")]
     pub tls: Option<Tls>,
@@ -55,7 +49,8 @@ impl Ask for Tcp {
     fn probe(&self, _: &Setting) -> Box<dyn Probe> {
         let starts = self.script.iter().any(|step| step.starttls);
         let tls = self.tls.clone().or_else(|| starts.then(Tls::default));
-        Box::new(Asking { tcp: self.clone(), connector: Connector::default(), secure: tls.as_ref().map(Secure::new) })
+        let (connector, secure) = (Connector::over(self.ip), tls.as_ref().map(Secure::new));
+        Box::new(Asking { tcp: self.clone(), connector, secure })
     }
 
     fn warning(&self) -> Option<&'static str> {
@@ -99,10 +94,7 @@ impl Probe for Asking {
     fn check<'a>(&'a mut self, report: &'a mut Report) -> Checking<'a> {
         Box::pin(async {
             let said = self.ask(report).await;
-            if !self.tcp.script.is_empty() {
-                let unexpected = said.as_ref().is_err_and(|error| error.reason == Reason::Body);
-                report.put(&FAILED_DUE_TO_REGEX, unexpected);
-            }
+            report.put(&FAILED_DUE_TO_REGEX, said.as_ref().is_err_and(|error| error.reason == Reason::Body));
             said
         })
     }

@@ -102,15 +102,23 @@ fn bind_is_asked_for_every_type_and_its_refusals_are_told_apart() {
         assert_eq!(said.result, result, "{keys}: {said:?}");
         assert!(said.why.contains(words), "{keys}: {said:?}");
     }
-    let agent =
-        agent(&format!("[[probe.dns]]\nname = 'zone'\nserver = '127.0.0.1:{}'\ninterval = '1s'\n{soa}", bind.port));
-    until_probe(&agent, "zone", "up", |probe| probe["up"] == true);
+    let zone = format!("server = '127.0.0.1:{}'\ninterval = '1s'\n{soa}", bind.port);
+    let agent = agent(&format!(
+        "[[probe.dns]]\nname = 'zone'\n{zone}\n[[probe.dns]]\nname = 'over-tcp'\ntransport = 'tcp'\n{zone}"
+    ));
+    for name in ["zone", "over-tcp"] {
+        until_probe(&agent, name, "up", |probe| probe["up"] == true);
+    }
     std::thread::sleep(std::time::Duration::from_millis(1100));
     let page = agent.page();
     let value = |name: &str| page.of(name).next().unwrap_or_else(|| panic!("no {name}")).1;
     assert_eq!((value("probe_dns_serial"), value("probe_dns_query_succeeded")), (2_026_112_101.0, 1.0));
     assert_eq!((value("probe_dns_answer_rrs"), value("probe_dns_authority_rrs")), (1.0, 1.0));
-    assert_eq!(page.of("probe_dns_duration_seconds").count(), 3);
+    assert_eq!(page.of("probe_dns_duration_seconds").count(), 6);
+    // One of each, whatever it is asked over.
+    for name in ["probe_dns_lookup_time_seconds", "probe_ip_protocol", "probe_ip_addr_hash"] {
+        assert_eq!(page.of(name).count(), 2, "{name}");
+    }
 }
 
 /// A server of one port that answers each query with what `answer` makes of it.
