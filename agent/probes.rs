@@ -20,6 +20,7 @@ pub mod dns;
 pub mod failure;
 pub mod file;
 pub mod glob;
+pub mod http;
 pub mod icmp;
 pub mod ip;
 pub mod mount;
@@ -76,6 +77,13 @@ impl Report {
         // Nobody else holds it while it is written.
         if let Some(reading) = Arc::get_mut(&mut self.reading) {
             reading.put_with(metric, labels, value);
+        }
+    }
+
+    /// Takes the points of these metrics out again: something else is asked now.
+    pub fn forget(&mut self, metrics: &[&'static Metric]) {
+        if let Some(reading) = Arc::get_mut(&mut self.reading) {
+            metrics.iter().for_each(|metric| reading.forget(metric));
         }
     }
 
@@ -152,8 +160,17 @@ pub struct Kind {
 }
 
 /// Every kind, in the order of their names.
-pub static ALL: &[&Kind] =
-    &[&dns::KIND, &file::KIND, &icmp::KIND, &mount::KIND, &port::KIND, &process::KIND, &tcp::KIND, &tls::KIND];
+pub static ALL: &[&Kind] = &[
+    &dns::KIND,
+    &file::KIND,
+    &http::KIND,
+    &icmp::KIND,
+    &mount::KIND,
+    &port::KIND,
+    &process::KIND,
+    &tcp::KIND,
+    &tls::KIND,
+];
 
 /// The probes, `[[probe.KIND]]`: each kind's table is a type beside the probe.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -163,6 +180,8 @@ pub struct Options {
     pub dns: Vec<Target<dns::Dns>>,
     /// Files that must be there, and be new or large enough.
     pub file: Vec<Target<file::File>>,
+    /// Servers that must answer requests of HTTP.
+    pub http: Vec<Target<http::Http>>,
     /// Hosts that must answer a ping.
     pub icmp: Vec<Target<icmp::Icmp>>,
     /// Mounts that must be there.

@@ -344,6 +344,15 @@ impl Reading {
         }
     }
 
+    /// Takes the points of a metric out again.
+    pub fn forget(&mut self, metric: &'static Metric) {
+        let metric = MetricRef::from(metric);
+        if let Some(family) = self.families.iter_mut().find(|family| family.metric.same(&metric)) {
+            self.series = self.series.saturating_sub(family.points().len());
+            family.written = 0;
+        }
+    }
+
     fn write(&mut self, metric: MetricRef, labels: &Labels, value: Value) {
         // Most families have one point, and a vector that grows has room for four.
         if let Some(family) = self.family(metric, 1, || Samples::Points(Vec::with_capacity(1))) {

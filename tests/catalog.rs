@@ -27,6 +27,8 @@ const UNIT_NOT_IN_NAME: &[&str] = &[
     "container_memory_rss",
     "container_memory_swap",
     // blackbox_exporter's, and x509-certificate-exporter's.
+    "probe_http_content_length",
+    "probe_http_uncompressed_body_length",
     "probe_ssl_earliest_cert_expiry",
     "x509_cert_not_after",
 ];

@@ -34,6 +34,9 @@ pub(super) fn check(tree: &Node, faults: &mut Vec<Fault>) {
             check_name(probe, &path, &mut names, faults);
             check_timeout(probe, &path, faults);
             check_tls(probe, &path, faults);
+            if kind == "http" {
+                check_http(probe, faults);
+            }
         }
     }
 }
@@ -74,5 +77,33 @@ fn check_tls(probe: &Node, path: &[&str; 2], faults: &mut Vec<Fault>) {
         (Some(cert), None) if probe.lacks(&["tls", "key"]) => lacks(cert, "key"),
         (None, Some(key)) if probe.lacks(&["tls", "cert"]) => lacks(key, "cert"),
         _ => {}
+    }
+}
+
+/// Says who asks, once: each of these writes the header `authorization`.
+fn check_http(probe: &Node, faults: &mut Vec<Fault>) {
+    let mut fault = |node: &Node, path: &[&str], complaint: &str, remedy: &str| {
+        let path: Vec<&str> = ["probe", "http"].iter().chain(path).copied().collect();
+        faults.push(Fault::at(&node.place, &path, complaint.to_owned(), Some(remedy.to_owned())));
+    };
+    let header = || match &probe.at(&["headers"])?.value {
+        Value::Table(headers) => headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization")),
+        _ => None,
+    };
+    let written = [probe.at(&["basic_auth"]), probe.at(&["bearer_token"]), header().map(|(_, (_, node))| node)];
+    let mut written = written.into_iter().flatten();
+    if let (Some(_), Some(second)) = (written.next(), written.next()) {
+        let remedy = "leave one of `basic_auth`, `bearer_token` and the header authorization";
+        fault(second, &[], "who asks is said twice", remedy);
+    }
+    if let Some(user) = probe.at(&["basic_auth", "user"])
+        && user.text().is_some_and(|text| text.contains(':'))
+    {
+        fault(
+            user,
+            &["basic_auth", "user"],
+            "expected a user without a colon",
+            "the password comes after the first one",
+        );
     }
 }

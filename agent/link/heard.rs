@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::rustls;
@@ -25,6 +26,7 @@ pub(crate) struct Heard(Arc<Mutex<Words>>);
 #[derive(Default)]
 struct Words {
     first: Vec<u8>,
+    first_at: Option<Instant>,
     total: u64,
     fault: Option<Fault>,
 }
@@ -81,6 +83,11 @@ impl Heard {
         self.words().total
     }
 
+    /// When the first of them came.
+    pub(crate) fn first_at(&self) -> Option<Instant> {
+        self.words().first_at
+    }
+
     /// The first error, if there was one.
     pub(crate) fn fault(&self) -> Option<Fault> {
         self.words().fault.clone()
@@ -105,6 +112,8 @@ impl Heard {
 pub(crate) fn parse_tongue(first: &[u8]) -> Tongue {
     match first {
         [] => Tongue::Silence,
+        // A part of what comes next.
+        b"H" | b"HT" | b"HTT" | b"HTTP" => Tongue::Http1,
         [b'H', b'T', b'T', b'P', b'/', ..] => Tongue::Http1,
         // SETTINGS on stream 0 (RFC 9113, 6.5).
         [0, _, _, 4, _, 0, 0, 0, 0, ..] => Tongue::Http2,
@@ -127,6 +136,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Listened<S> {
         let new = buffer.filled().get(before..).unwrap_or_default();
         let mut words = self.heard.words();
         words.total += new.len() as u64;
+        if !new.is_empty() {
+            words.first_at.get_or_insert_with(Instant::now);
+        }
         let room = KEPT.saturating_sub(words.first.len());
         words.first.extend(new.iter().take(room));
         drop(words);
@@ -185,8 +197,9 @@ mod tests {
     #[test]
     fn who_speaks_is_told_by_the_first_bytes() {
         let other = |text: &str| Tongue::Other(text.to_owned());
-        let cases: [(&[u8], Tongue); 8] = [
+        let cases: [(&[u8], Tongue); 9] = [
             (b"", Tongue::Silence),
+            (b"HT", Tongue::Http1),
             (b"HTTP/1.1 400 Bad Request\r\n", Tongue::Http1),
             (b"\0\0\x12\x04\0\0\0\0\0\0\x03", Tongue::Http2),
             (b"\x15\x03\x01\0\x02\x02\x16", Tongue::Tls),

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use vigie::commands::peers;
 use vigie::config::{Config, Endpoint, Listen, MetricsEndpoint, quantity};
-use vigie::probes::{address, dns, glob, port, secure};
+use vigie::probes::{address, dns, glob, http, port, secure};
 use vigie::push::client::answer;
 use vigie::push::spool;
 use vigie::samplers::{
@@ -105,6 +105,11 @@ pub(crate) const PARSERS: &[Parser] = &[
     }),
     ("probes: dns servers", &["etc/resolv.conf"], |text| dns::server::parse_servers(text).for_each(seen)),
     ("probes: glob", &[], |text| seen(text.parse::<glob::Glob>())),
+    ("probes: http statuses", &[], |text| seen(text.parse::<http::expect::Codes>())),
+    ("probes: http url", &[], |text| {
+        let base: http::url::Url = "https://shop.example:8443/a/b?c".parse().expect("a URL");
+        seen((text.parse::<http::url::Url>(), base.join(text)));
+    }),
     ("probes: port", &["proc/net/udp", "proc/net/udp6"], |text| text.lines().for_each(|line| seen(port::parse(line)))),
     ("schedstat", &["proc/schedstat"], |text| seen(schedstat::parse(text, |name, row| seen((name, row))))),
     ("selinux: cache", &["sys/fs/selinux/avc/cache_stats"], |text| seen(selinux::parse_cache(text))),

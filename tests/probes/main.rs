@@ -17,6 +17,8 @@ mod support;
 
 mod dns;
 mod host;
+mod http;
+mod http_misbehaving;
 mod icmp;
 mod secure;
 mod servers;

@@ -48,7 +48,7 @@ fn nginx_is_talked_to_over_tls_and_every_bad_certificate_is_told() {
         (early, &*trusting, "not valid before Sun, 03 Feb 2999", "set the clock"),
         (other, &*trusting, "the certificate is for shop.example, not for localhost", "`tls.server_name`"),
         (ancient, &*trusting, "speaks no TLS 1.2 or newer", "older versions are broken"),
-        (plain, &*trusting, "it says \"HTTP/1.1 400 Bad Request\"", "use `starttls`"),
+        (plain, &*trusting, "it says \"HTTP/1.1 400 Bad Request\"", "by http://"),
     ] {
         let said = tcp(port, tls);
         assert_eq!(said.result, "tls", "{said:?}");

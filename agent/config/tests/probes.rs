@@ -148,3 +148,116 @@ vigie.toml:1:1: `probe.tcp`: expected a list, found a table
 ",
     );
 }
+
+#[test]
+fn an_http_probe_says_who_asks_without_showing_it() {
+    let text = concat!(
+        "[[probe.http]]\nname = 'a'\nurl = 'https://shop/'\nheaders = { Authorization = 'hunter2', ",
+        "x-key = { file = '/x' }, accept = 'text/plain' }\n",
+    );
+    let shown = format!("{:?}", loaded(text).probe);
+    assert!(shown.contains("text/plain") && shown.contains("file /x") && !shown.contains("hunter2"), "{shown}");
+    assert_told(
+        &refused(text),
+        r#"
+vigie.toml:4:29: `probe.http.headers.Authorization`: a secret in a file that others can read
+  |
+4 | headers = { Authorization = …, x-key = { file = '/x' }, accept = 'text/plain' }
+  |                             ^ write { file = "…" }, { env = "…" } or { credential = "…" }, or chmod 600 vigie.toml
+"#,
+    );
+}
+
+#[test]
+fn mistakes_in_an_http_probe_have_their_remedies() {
+    assert_told(
+        &refused(concat!(
+            "[[probe.http]]\nname = 'a'\nurl = 'shop'\nmethod = 'get'\n",
+            "headers = { 'x y' = '1', Connection = 'close', b = \"1\\n2\" }\nstatus = [200, '2x', 20]\n",
+            "[[probe.http]]\nname = 'b'\nurl = 'ftp://shop/'\nexpect = ['a', '(']\nmax_body = '2GiB'\nsocket = 'x'\n",
+            "[[probe.http]]\nname = 'c'\nurl = 'http://me:hunter2@shop/'\nversion = '3'\nip = 'v4'\n",
+            "basic_auth = { user = 'a:b', password = { env = 'X' } }\nbearer_token = { env = 'X' }\n",
+        )),
+        r#"
+vigie.toml:3:7: `probe.http.url`: expected a URL such as "https://shop.example.org/health", found "shop"
+  |
+3 | url = 'shop'
+  |       ^^^^^^
+
+vigie.toml:4:10: `probe.http.method`: expected a method such as "GET", "HEAD" or "POST", found "get"
+  |
+4 | method = 'get'
+  |          ^^^^^
+
+vigie.toml:5:13: `probe.http.headers`: expected the name of a header such as "x-api-key", found "x y"
+  |
+5 | headers = { 'x y' = '1', Connection = 'close', b = "1\n2" }
+  |             ^^^^^
+
+vigie.toml:5:26: `probe.http.headers`: expected another header: vigie writes connection itself
+  |
+5 | headers = { 'x y' = '1', Connection = 'close', b = "1\n2" }
+  |                          ^^^^^^^^^^
+
+vigie.toml:5:52: `probe.http.headers.b`: expected one line of ASCII
+  |
+5 | headers = { 'x y' = '1', Connection = 'close', b = "1\n2" }
+  |                                                    ^^^^^^
+
+vigie.toml:6:16: `probe.http.status`: expected statuses such as 200, "2xx" or "200-204", found "2x"
+  |
+6 | status = [200, '2x', 20]
+  |                ^^^^
+
+vigie.toml:6:22: `probe.http.status`: expected statuses such as 200, "2xx" or "200-204", found "20"
+  |
+6 | status = [200, '2x', 20]
+  |                      ^^
+
+vigie.toml:9:7: `probe.http.url`: expected a URL of http:// or https://, found one of ftp:
+  |
+9 | url = 'ftp://shop/'
+  |       ^^^^^^^^^^^^^
+
+vigie.toml:10:16: `probe.http.expect`: found open group without closing ')'
+   |
+10 | expect = ['a', '(']
+   |                ^^^
+
+vigie.toml:11:12: `probe.http.max_body`: expected a byte size from 1 to 1073741824, such as "256MiB", found "2GiB"
+   |
+11 | max_body = '2GiB'
+   |            ^^^^^^
+
+vigie.toml:12:10: `probe.http.socket`: expected the path of a unix socket such as "/run/docker.sock"
+   |
+12 | socket = 'x'
+   |          ^^^
+
+vigie.toml:15:7: `probe.http.url`: expected a URL without user and password: write them in `basic_auth`, where they are not shown
+   |
+15 | url = …
+   |       ^
+
+vigie.toml:16:11: `probe.http.version`: expected one of "auto", "1.1", "2", found "3"
+   |
+16 | version = '3'
+   |           ^^^
+
+vigie.toml:17:6: `probe.http.ip`: expected one of "any", "4", "6", "prefer-4", "prefer-6", found "v4"
+   |
+17 | ip = 'v4'
+   |      ^^^^
+
+vigie.toml:18:23: `probe.http.basic_auth.user`: expected a user without a colon
+   |
+18 | basic_auth = { user = 'a:b', password = { env = 'X' } }
+   |                       ^^^^^ the password comes after the first one
+
+vigie.toml:19:16: `probe.http`: who asks is said twice
+   |
+19 | bearer_token = { env = 'X' }
+   |                ^^^^^^^^^^^^^ leave one of `basic_auth`, `bearer_token` and the header authorization
+"#,
+    );
+}

@@ -55,10 +55,11 @@ impl Asked<'_> {
     }
 
     fn no_tls(&self) -> ProbeError {
-        trouble(
-            format!("{} speaks no TLS: it says {}", self.host, shown(self.first)),
-            "check the port; where a service begins in plain text and is asked for TLS, use `starttls`",
-        )
+        let remedy = match self.first {
+            [b'H', b'T', b'T', b'P', b'/', ..] => "check the port, or ask it without TLS: by http://",
+            _ => "check the port; where a service begins in plain text and is asked for TLS, use `starttls`",
+        };
+        trouble(format!("{} speaks no TLS: it says {}", self.host, shown(self.first)), remedy)
     }
 
     fn too_old(&self) -> ProbeError {
