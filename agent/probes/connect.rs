@@ -86,11 +86,7 @@ impl Connector {
             Address::Port { host, port } => {
                 let addresses = self.resolve(host, *port, report).await?;
                 report.doing("connecting");
-                let stream = reach(address, addresses).await?;
-                if let Ok(peer) = stream.peer_addr() {
-                    told(peer.ip(), report);
-                }
-                Ok(Stream::Tcp(stream))
+                reach(address, addresses, Some(report)).await.map(Stream::Tcp)
             }
             Address::Unix(path) => {
                 report.doing("connecting");
@@ -147,11 +143,30 @@ impl Connector {
     }
 }
 
-/// Connects to whichever of the addresses of `whom` answers first.
+/// Connects to whichever of the addresses of `whom` answers first, and writes which it is; the first of them, where none
+/// does.
 ///
 /// # Errors
 /// Where none of them does: the first one's reason.
-pub async fn reach(whom: &impl Display, addresses: Vec<SocketAddr>) -> Result<TcpStream, ProbeError> {
+pub async fn reach(
+    whom: &impl Display,
+    addresses: Vec<SocketAddr>,
+    report: Option<&mut Report>,
+) -> Result<TcpStream, ProbeError> {
+    let first = addresses.first().map(SocketAddr::ip);
+    let Some(report) = report else { return connected(whom, addresses).await };
+    if let Some(first) = first {
+        told(first, report);
+    }
+    let stream = connected(whom, addresses).await?;
+    if let Some(other) = stream.peer_addr().ok().map(|peer| peer.ip()).filter(|peer| Some(*peer) != first) {
+        report.forget(&[&PROTOCOL, &HASH]);
+        told(other, report);
+    }
+    Ok(stream)
+}
+
+async fn connected(whom: &impl Display, addresses: Vec<SocketAddr>) -> Result<TcpStream, ProbeError> {
     any_of(addresses).await.map_err(|error| ProbeError::connect(&whom.to_string(), &error))
 }
 

@@ -197,7 +197,7 @@ impl Asking {
         }
         let begun = Instant::now();
         report.doing("connecting");
-        let mut stream = reach(&address, vec![address]).await?;
+        let mut stream = reach(&address, vec![address], None).await?;
         if self.dns.transport == Transport::Tcp {
             report.put_with(&DURATION, connect, begun.elapsed().as_secs_f64());
         }

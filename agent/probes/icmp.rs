@@ -17,6 +17,7 @@ use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
 use super::connect::{Connector, told};
+use super::ip::Ip;
 use super::{Ask, Checking, KIND as KIND_LABEL, Kind, PROBE, Plan, Probe, ProbeError, Reason, Report, Setting, TARGET};
 use crate::metric::{Label, Metric, Unit};
 use crate::snapshot::Labels;
@@ -46,6 +47,9 @@ pub struct Icmp {
     /// A name or an address.
     #[serde(deserialize_with = "host")]
     pub host: String,
+    /// Over which IP.
+    #[serde(default)]
+    pub ip: Ip,
 }
 
 fn host<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
@@ -64,7 +68,7 @@ impl Ask for Icmp {
 
     fn probe(&self, setting: &Setting) -> Box<dyn Probe> {
         let phases = ["resolve", "setup", "rtt"].map(|phase| setting.labels(&[("phase", phase)]));
-        Box::new(Asking { host: self.host.clone(), connector: Connector::default(), phases })
+        Box::new(Asking { host: self.host.clone(), connector: Connector::over(self.ip), phases })
     }
 }
 

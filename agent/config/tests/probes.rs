@@ -53,7 +53,7 @@ vigie.toml:7:1: unknown key `intervall` in [probe.tcp]
 vigie.toml:8:1: unknown key `size` in [probe.tcp]
   |
 8 | size = …
-  | ^^^^ known here: `name`, `interval`, `timeout`, `failures_before_down`, `successes_before_up`, `address`, `tls`, `script`
+  | ^^^^ known here: `name`, `interval`, `timeout`, `failures_before_down`, `successes_before_up`, `address`, `ip`, `tls`, `script`
 
 vigie.toml:10:8: `probe.tcp.name`: two probes of this kind are called "b"
    |

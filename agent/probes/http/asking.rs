@@ -23,7 +23,7 @@ use super::verdict::{Unanswered, of_content};
 use super::written::{Compression, Version};
 use crate::link::{Heard, Link, Stream};
 use crate::probes::aside::Aside;
-use crate::probes::connect::{Connector, Stream as Socket, reach, told};
+use crate::probes::connect::{Connector, Stream as Socket, reach};
 use crate::probes::failure::{ProbeError, Reason};
 use crate::probes::secure::{METRICS, Secure};
 use crate::probes::{Checking, Probe, Report};
@@ -201,13 +201,8 @@ impl Check<'_> {
         let resolved = Instant::now();
         phases.resolve += resolved - begun;
         report.doing("connecting");
-        let stream = reach(&url.authority, addresses).await?;
+        let stream = reach(&url.authority, addresses, first.then_some(&mut **report)).await?;
         phases.connect += resolved.elapsed();
-        if let Ok(peer) = stream.peer_addr()
-            && first
-        {
-            told(peer.ip(), report);
-        }
         // What we write is whole requests; without it the socket works too.
         let _ = stream.set_nodelay(true);
         Ok(Socket::Tcp(stream))
