@@ -20,14 +20,14 @@ _xmpp._tcp IN SRV 1 2 5222 mail.example.test.
 ";
 
 /// BIND with one zone, on a port of its own.
-struct Bind {
+pub(super) struct Bind {
     child: Child,
-    port: u16,
+    pub(super) port: u16,
     _directory: tempfile::TempDir,
 }
 
 impl Bind {
-    fn start() -> Option<Bind> {
+    pub(super) fn start() -> Option<Bind> {
         let named = find("named")?;
         let directory = tempfile::tempdir().unwrap();
         let (place, port) = (directory.path(), spare_port());

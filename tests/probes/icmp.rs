@@ -13,7 +13,7 @@ fn icmp(host: &str) -> Said {
 }
 
 /// Runs the test on a thread with a network of its own, in which `groups` may ping; or says why it cannot.
-fn with_groups(groups: &str, test: impl FnOnce() + Send) {
+pub(super) fn with_groups(groups: &str, test: impl FnOnce() + Send) {
     let Some(ip) = find("ip") else { return skipped("no ip (iproute2)") };
     let run = || -> Result<(), String> {
         unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| format!("no network of our own: {errno}"))?;

@@ -15,6 +15,7 @@ mod papers;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod blackbox;
 mod dns;
 mod host;
 mod http;

@@ -23,7 +23,8 @@ pub(crate) use fuse::{Hanging, with_own_mounts};
 pub(crate) use http::{Answer, Connection, Method};
 pub(crate) use nginx::Nginx;
 pub(crate) use peer::{
-    COLLECTORS, Peer, find, node_exporter, process_exporter, prometheus, rotel, tinyproxy, victoria_metrics,
+    COLLECTORS, Peer, blackbox_exporter, find, node_exporter, process_exporter, prometheus, rotel, tinyproxy,
+    victoria_metrics,
 };
 
 use std::io::Write;

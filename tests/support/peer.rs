@@ -38,6 +38,18 @@ pub(crate) fn node_exporter(args: &[&str]) -> Option<Peer> {
     Some(peer)
 }
 
+/// Debian's blackbox_exporter with these modules; nothing where it is not installed.
+pub(crate) fn blackbox_exporter(modules: &str) -> Option<Peer> {
+    let program = find("prometheus-blackbox-exporter").or_else(|| find("blackbox_exporter"))?;
+    let peer = Peer::spawn(&program, |port, command, directory| {
+        let file = directory.join("blackbox.yml");
+        std::fs::write(&file, modules).expect("a configuration for blackbox_exporter");
+        command.arg(format!("--web.listen-address=127.0.0.1:{port}")).arg(format!("--config.file={}", file.display()));
+    });
+    peer.wait_answer("/-/healthy");
+    Some(peer)
+}
+
 /// Debian's process-exporter with this configuration, for processes and not their threads.
 pub(crate) fn process_exporter(config: &str) -> Option<Peer> {
     let program = find("prometheus-process-exporter").or_else(|| find("process-exporter"))?;
