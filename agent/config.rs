@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::probes::admission::Admission;
 use crate::{probes, samplers};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,6 +15,7 @@ mod environment;
 mod listen;
 mod load;
 mod mistake;
+mod module;
 mod otlp;
 mod probe;
 pub mod quantity;
@@ -40,6 +42,8 @@ pub struct Config {
     pub samplers: samplers::Options,
     /// Which targets are asked, and what.
     pub probe: probes::Options,
+    /// What others may have asked through the page.
+    pub module: probes::module::Options,
     /// The page.
     pub http: Http,
     /// The push.
@@ -157,6 +161,8 @@ pub struct Http {
     /// Who may read it, with bcrypt's hashes; nobody: everybody.
     #[serde(deserialize_with = "secret::by_name")]
     pub users: BTreeMap<String, Secret>,
+    /// Whom others may have asked through it; nobody: it asks for no one.
+    pub probe_targets: Vec<Admission>,
 }
 
 impl Default for Http {
@@ -168,6 +174,7 @@ impl Default for Http {
             max_connections: 64,
             tls: None,
             users: BTreeMap::new(),
+            probe_targets: Vec::new(),
         }
     }
 }
@@ -247,10 +254,10 @@ impl Config {
     /// A number of 48 bits, which a float holds exactly: the same for every agent with the same effective
     /// configuration, however it was written. It knows where secrets are, and not what they are.
     pub fn hash(&self) -> u64 {
-        let Config { host, paths, sampling, samplers, probe, http, otlp, log, variables: _ } = self;
-        let Http { listen, max_age, deadline, max_connections, tls, users } = http;
-        let mut text = format!("{host:?}{paths:?}{sampling:?}{samplers:?}{probe:?}{log:?}");
-        let _ = write!(text, "{listen:?}{max_age:?}{deadline:?}{max_connections:?}{tls:?}");
+        let Config { host, paths, sampling, samplers, probe, module, http, otlp, log, variables: _ } = self;
+        let Http { listen, max_age, deadline, max_connections, tls, users, probe_targets } = http;
+        let mut text = format!("{host:?}{paths:?}{sampling:?}{samplers:?}{probe:?}{module:?}{log:?}");
+        let _ = write!(text, "{listen:?}{max_age:?}{deadline:?}{max_connections:?}{tls:?}{probe_targets:?}");
         let Otlp { endpoint, metrics_endpoint, protocol, interval, timeout, compression, .. } = otlp;
         let Otlp { naming, headers, tls, spool, .. } = otlp;
         let _ = write!(text, "{endpoint:?}{metrics_endpoint:?}{protocol:?}{interval:?}{timeout:?}");

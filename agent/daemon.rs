@@ -15,6 +15,7 @@ use crate::inventory::Inventory;
 use crate::log::{self, LogHandle};
 use crate::page::Lookout;
 use crate::page::listener::BindError;
+use crate::page::probe::Prober;
 use crate::page::server::{Options, OptionsError, Server};
 use crate::push::start::Starts;
 use crate::push::status::{self, Status};
@@ -124,7 +125,8 @@ impl Daemon<'_> {
         tracing::info!(version = env!("CARGO_PKG_VERSION"), host = %Inventory::take(), "starting");
         let server = Server::over(sockets.listen(&config.http.listen)?, Options::of(&config.http)?);
         let handle = Handle::open(&config)?;
-        let server = server.measured(handle.instruments().clone());
+        let prober = Prober::new(handle.root(), &config);
+        let server = server.measured(handle.instruments().clone()).asking(prober);
         let starts = Starts::kept(handle.root(), handle.root().calls.now(), &config.paths.state);
         let mut push = Push::new(handle.clone(), starts);
         let prepared = push.prepare(&config).await?;
@@ -191,7 +193,8 @@ impl Daemon<'_> {
     fn replace_server(&mut self, config: &Config) -> Result<(), RunError> {
         let options = Options::of(&config.http)?;
         let server = Server::over(self.sockets.listen(&config.http.listen)?, options);
-        let server = server.measured(self.handle.instruments().clone());
+        let prober = Prober::new(self.handle.root(), config);
+        let server = server.measured(self.handle.instruments().clone()).asking(prober);
         let watch = Watch { handle: self.handle.clone(), push: self.push.status() };
         let old = std::mem::replace(&mut self.serving, Serving::start(server, watch));
         drop(tokio::spawn(old.end()));

@@ -18,6 +18,7 @@ pub mod cache;
 pub mod health;
 pub mod listener;
 pub mod patience;
+pub mod probe;
 pub mod prometheus;
 pub mod server;
 pub mod tls;
@@ -25,6 +26,7 @@ pub mod users;
 
 use cache::Cache;
 use health::Question;
+use probe::Prober;
 use users::{Users, Verdict};
 
 use crate::push;
@@ -48,6 +50,7 @@ pub trait Lookout: Send + Sync + 'static {
 /// The routes and what they say, in the order in which people read them.
 pub static ROUTES: &[(&str, &str)] = &[
     ("/metrics", "the metrics, for Prometheus"),
+    ("/probe", "a check of ?target=…&module=…, as blackbox_exporter has it"),
     ("/health", "every source and how it is, as JSON"),
     ("/health/startup", "whether the first pass is over"),
     ("/health/live", "whether the sampling loop turns"),
@@ -70,6 +73,7 @@ pub struct Page<L> {
     max_age: Duration,
     deadline: Duration,
     users: Option<Users>,
+    prober: Option<Prober>,
     cache: Mutex<Cache>,
 }
 
@@ -77,7 +81,12 @@ impl<L: Lookout> Page<L> {
     /// A page of what `lookout` sees, at most `max_age` old, which takes at most `deadline` to see it anew;
     /// for `users` only, if there are any.
     pub fn new(lookout: L, max_age: Duration, deadline: Duration, users: Option<Users>) -> Page<L> {
-        Page { lookout, max_age, deadline, users, cache: Mutex::default() }
+        Page { lookout, max_age, deadline, users, prober: None, cache: Mutex::default() }
+    }
+
+    /// The same, with `prober` to ask targets for others.
+    pub fn asking(self, prober: Option<Prober>) -> Page<L> {
+        Page { prober, ..self }
     }
 
     /// Answers one request. No route reads a request's body.
@@ -96,6 +105,10 @@ impl<L: Lookout> Page<L> {
         }
         match path {
             "/metrics" => self.metrics(request).await,
+            "/probe" => match &self.prober {
+                Some(prober) => prober.answer(request).await,
+                None => text(StatusCode::FORBIDDEN, "nobody is asked through this page\n".to_owned()),
+            },
             "/health" => {
                 body(StatusCode::OK, "application/json", health::json(&self.lookout.health(), self.lookout.push()))
             }

@@ -8,12 +8,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use crate::metric::{Label, Metric};
 use crate::samplers::root::Root;
 use crate::snapshot::{Labels, Reading, Value};
 
 pub mod address;
+pub mod admission;
 pub mod aside;
 pub mod connect;
 pub mod dns;
@@ -23,6 +25,7 @@ pub mod glob;
 pub mod http;
 pub mod icmp;
 pub mod ip;
+pub mod module;
 pub mod mount;
 pub mod port;
 pub mod process;
@@ -48,17 +51,35 @@ pub struct Report {
     reading: Arc<Reading>,
     labels: Labels,
     doing: &'static str,
+    /// What was said to come next so far, where somebody wants to know.
+    log: Option<Vec<(Instant, &'static str)>>,
 }
+
+/// The most lines of the log of one check.
+const LOG_LIMIT: usize = 256;
 
 impl Report {
     /// An empty one, for series of these labels.
     pub fn new(reading: Arc<Reading>, labels: &Labels) -> Report {
-        Report { reading, labels: labels.clone(), doing: "" }
+        Report { reading, labels: labels.clone(), doing: "", log: None }
     }
 
     /// Says what comes next, such as `connecting`: if nothing comes after it, this is what took too long.
     pub fn doing(&mut self, what: &'static str) {
         self.doing = what;
+        if let Some(log) = self.log.as_mut().filter(|log| log.len() < LOG_LIMIT) {
+            log.push((Instant::now(), what));
+        }
+    }
+
+    /// Remembers everything that is said to come next.
+    pub fn remember(&mut self) {
+        self.log.get_or_insert_default();
+    }
+
+    /// What was remembered, each with its moment.
+    pub fn log(&self) -> &[(Instant, &'static str)] {
+        self.log.as_deref().unwrap_or_default()
     }
 
     /// What was said to come next.
@@ -119,7 +140,7 @@ pub const TARGET: Label = Label::new("target").otel("vigie.probe.target");
 pub struct Setting {
     /// The door to the kernel.
     pub root: Arc<Root>,
-    /// Its name.
+    /// Its name. Without one it is asked once, for somebody, and its series are not told apart.
     pub probe: String,
     /// Its kind.
     pub kind: &'static str,
@@ -131,7 +152,8 @@ impl Setting {
     /// Interns the labels of its series, and `more` after them: once, when it is born.
     pub fn labels(&self, more: &[(&str, &str)]) -> Labels {
         let own = [("probe", &*self.probe), ("kind", self.kind), ("target", &*self.target)];
-        Labels::new(&[&own, more].concat())
+        let own = if self.probe.is_empty() { &[][..] } else { &own };
+        Labels::new(&[own, more].concat())
     }
 }
 

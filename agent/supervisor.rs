@@ -22,7 +22,7 @@ mod source;
 use account::Account;
 pub use account::{Health, METRICS, SourceHealth};
 use probing::Probing;
-pub use probing::{METRICS as PROBE_METRICS, ProbeHealth, probe_once};
+pub use probing::{Asked, METRICS as PROBE_METRICS, ProbeHealth, ask_once, probe_once};
 use sampling::Orders;
 use schedule::Schedule;
 use source::{Renewed, Source, lock};
@@ -262,7 +262,7 @@ impl Handle {
     }
 
     /// The door to the kernel.
-    pub fn root(&self) -> &Root {
+    pub fn root(&self) -> &Arc<Root> {
         &self.0.root
     }
 }

@@ -13,7 +13,7 @@ use super::listen::Listen;
 use super::mistake::{ConfigErrors, Fault, Kind, TOLD, list, nearest};
 use super::source::{Origin, Place, Source};
 use super::tree::{Node, Table, Value};
-use super::{Config, Host, environment, otlp, probe};
+use super::{Config, Host, environment, module, otlp, probe};
 use crate::samplers;
 
 /// The most that is read of a file, in bytes.
@@ -102,6 +102,7 @@ fn check(tree: &Node, faults: &mut Vec<Fault>) {
     check_host(tree, faults);
     otlp::check(tree, faults);
     probe::check(tree, faults);
+    module::check(tree, faults);
 }
 
 fn check_disabled(tree: &Node, faults: &mut Vec<Fault>) {
@@ -174,6 +175,7 @@ fn advise(fault: &mut Fault) {
             format!("the sampler `{key}` has no options")
         }
         Kind::Unknown { key, known } if probe::is_kind(&path) => probe::unknown(key, known),
+        Kind::Unknown { key, known } if path.first() == Some(&"module") => module::unknown(key, known, &path),
         Kind::Unknown { key, known } => match (section_of(key), nearest(key, known.iter().copied())) {
             (Some(section), _) if path != [section] => format!("`{key}` belongs in [{section}]"),
             (_, Some(meant)) => format!("did you mean `{meant}`?"),
@@ -221,7 +223,8 @@ fn is_sampler(name: &str) -> bool {
 /// The section that has a key of this name.
 fn section_of(key: &str) -> Option<&'static str> {
     // The kinds of probes are no keys.
-    let mut sections = known_below(&[])?.iter().copied().filter(|section| *section != "probe");
+    let kinds = |section: &&str| ["module", "probe"].contains(section);
+    let mut sections = known_below(&[])?.iter().copied().filter(|section| !kinds(section));
     sections.find(|section| known_below(&[section]).is_some_and(|known| known.contains(&key)))
 }
 

@@ -7,6 +7,7 @@ use super::*;
 
 mod environment;
 mod example;
+mod modules;
 mod otlp;
 mod probes;
 mod secrets;
@@ -98,7 +99,7 @@ vigie.toml:3:1: unknown key `interval` in [http]
 vigie.toml:4:1: unknown key `port` in [http]
   |
 4 | port = …
-  | ^^^^ known here: `listen`, `max_age`, `deadline`, `max_connections`, `tls`, `users`
+  | ^^^^ known here: `listen`, `max_age`, `deadline`, `max_connections`, `tls`, `users`, `probe_targets`
 ",
     );
 }

@@ -91,8 +91,13 @@ pub fn gzip(headers: &HeaderMap) -> bool {
 
 /// How long Prometheus waits for the page, less what the way back may take.
 pub fn patience(headers: &HeaderMap) -> Option<Duration> {
+    scrape_timeout(headers).map(|timeout| timeout.mul_f64(0.75)).filter(|patience| !patience.is_zero())
+}
+
+/// How long Prometheus waits for the page.
+pub fn scrape_timeout(headers: &HeaderMap) -> Option<Duration> {
     let seconds: f64 = headers.get("x-prometheus-scrape-timeout-seconds")?.to_str().ok()?.trim().parse().ok()?;
-    Duration::try_from_secs_f64(seconds * 0.75).ok().filter(|patience| !patience.is_zero())
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 fn elements(headers: &HeaderMap, name: impl AsHeaderName) -> impl Iterator<Item = &str> {

@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::listener::Listener;
 use super::patience::{Patience, patient};
+use super::probe::Prober;
 use super::tls::Tls;
 use super::users::{Hash, NoHash, Users};
 use super::{Lookout, Page, route};
@@ -97,17 +98,23 @@ pub struct Server {
     listeners: Vec<Listener>,
     options: Options,
     instruments: Instruments,
+    prober: Option<Prober>,
 }
 
 impl Server {
     /// A server on sockets that are bound.
     pub fn over(listeners: Vec<Listener>, options: Options) -> Server {
-        Server { listeners, options, instruments: Instruments::default() }
+        Server { listeners, options, instruments: Instruments::default(), prober: None }
     }
 
     /// The same, with every request that it answers measured.
     pub fn measured(self, instruments: Instruments) -> Server {
         Server { instruments, ..self }
+    }
+
+    /// The same, with `prober` to ask targets for others.
+    pub fn asking(self, prober: Prober) -> Server {
+        Server { prober: Some(prober), ..self }
     }
 
     /// Serves until `shutdown`, then finishes what is in flight: in less than a second, whatever clients do.
@@ -119,7 +126,7 @@ impl Server {
         let bound = u32::try_from(max_connections).unwrap_or(u32::MAX).clamp(1, 65_536);
         let (stop, stopping) = watch::channel(());
         let service = Service {
-            page: Arc::new(Page::new(lookout, max_age, deadline, Users::new(users))),
+            page: Arc::new(Page::new(lookout, max_age, deadline, Users::new(users)).asking(self.prober)),
             slots: Arc::new(Semaphore::new(bound as usize)),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             stopping,

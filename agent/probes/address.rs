@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use super::admission::Destination;
+
 /// The longest name of a host, in bytes (RFC 1035, section 2.3.4).
 const NAME_LIMIT: usize = 253;
 
@@ -28,6 +30,16 @@ pub enum Address {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(r#"expected an address such as "db-1:5432", "[::1]:25" or "unix:/run/service.sock", found {0:?}"#)]
 pub struct NoAddress(String);
+
+impl Address {
+    /// Where it is in the network, if it is there.
+    pub fn destination(&self) -> Option<Destination> {
+        match self {
+            Address::Port { host, port } => Some(Destination { scheme: None, host: host.clone(), port: Some(*port) }),
+            Address::Unix(_) => None,
+        }
+    }
+}
 
 impl FromStr for Address {
     type Err = NoAddress;

@@ -16,8 +16,10 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
+use super::admission::Destination;
 use super::connect::{Connector, told};
 use super::ip::Ip;
+use super::module::{self, Aim};
 use super::{Ask, Checking, KIND as KIND_LABEL, Kind, PROBE, Plan, Probe, ProbeError, Reason, Report, Setting, TARGET};
 use crate::metric::{Label, Metric, Unit};
 use crate::snapshot::Labels;
@@ -69,6 +71,18 @@ impl Ask for Icmp {
     fn probe(&self, setting: &Setting) -> Box<dyn Probe> {
         let phases = ["resolve", "setup", "rtt"].map(|phase| setting.labels(&[("phase", phase)]));
         Box::new(Asking { host: self.host.clone(), connector: Connector::over(self.ip), phases })
+    }
+}
+
+impl Aim for Icmp {
+    const TARGET: &'static str = "host";
+    const NOWHERE: Option<&'static str> = Some("nowhere.invalid");
+
+    fn aim(&self, target: &str) -> Result<(Icmp, Destination), String> {
+        let host = module::read(target, |target| host(target))?;
+        let mut icmp = self.clone();
+        icmp.host.clone_from(&host);
+        Ok((icmp, Destination { scheme: None, host, port: None }))
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use crate::config::quantity;
 
 /// How long a check may take unless something is said.
-const TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What every probe has, whatever its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ struct Written {
 struct Interval(#[serde(deserialize_with = "quantity::duration::<_, 1_000, 3_600_000>")] Duration);
 
 #[derive(Deserialize)]
-struct Timeout(#[serde(deserialize_with = "quantity::duration::<_, 10, 60_000>")] Duration);
+pub(super) struct Timeout(#[serde(deserialize_with = "quantity::duration::<_, 10, 60_000>")] pub(super) Duration);
 
 #[derive(Deserialize)]
 struct Times(#[serde(deserialize_with = "quantity::count::<_, 1, 100>")] usize);

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Deserializer};
 use tokio::io::AsyncWriteExt;
 
-use super::address::Address;
+use super::address::{Address, NoAddress};
+use super::admission::Destination;
 use super::connect::{Connector, FAILED_DUE_TO_REGEX};
 use super::ip::Ip;
+use super::module::Aim;
 use super::secure::{self, Secure, Tls};
 use super::{Ask, Checking, Kind, Plan, Probe, ProbeError, Reason, Report, Setting};
 pub use script::Step;
@@ -55,6 +57,17 @@ impl Ask for Tcp {
 
     fn warning(&self) -> Option<&'static str> {
         self.tls.as_ref().and_then(Tls::warning)
+    }
+}
+
+impl Aim for Tcp {
+    const TARGET: &'static str = "address";
+    const NOWHERE: Option<&'static str> = Some("nowhere.invalid:1");
+
+    fn aim(&self, target: &str) -> Result<(Tcp, Destination), String> {
+        let address: Address = target.parse().map_err(|error: NoAddress| error.to_string())?;
+        let destination = address.destination().ok_or("a unix socket is not asked for others")?;
+        Ok((Tcp { address, ..self.clone() }, destination))
     }
 }
 

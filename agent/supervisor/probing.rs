@@ -12,7 +12,7 @@ use crate::snapshot::{Durations, Labels, Reading};
 use account::{Account, LATENESS};
 pub use account::{METRICS, ProbeHealth};
 use watch::Watch;
-pub use watch::probe_once;
+pub use watch::{Asked, ask_once, probe_once};
 
 mod account;
 mod judgement;

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use vigie::commands::peers;
 use vigie::config::{Config, Endpoint, Listen, MetricsEndpoint, quantity};
-use vigie::probes::{address, dns, glob, http, port, secure};
+use vigie::probes::{address, admission, dns, glob, http, port, secure};
 use vigie::push::client::answer;
 use vigie::push::spool;
 use vigie::samplers::{
@@ -93,6 +93,7 @@ pub(crate) const PARSERS: &[Parser] = &[
             }
         }
     }),
+    ("probes: admission", &[], |text| seen(text.parse::<admission::Admission>())),
     ("probes: dns message", &[], |text| {
         let name = dns::name::encode("example.org").unwrap_or_default();
         let question = dns::message::Question { id: 0, name, kind: dns::message::Type::A, recursion: true };

@@ -21,6 +21,7 @@ mod host;
 mod http;
 mod http_misbehaving;
 mod icmp;
+mod module;
 mod secure;
 mod servers;
 mod tcp;

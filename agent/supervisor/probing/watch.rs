@@ -147,11 +147,37 @@ async fn examine(probe: &mut dyn Probe, report: &mut Report, timeout: Duration) 
     }
 }
 
-/// Asks once what `plan` says, for nobody's account: the answer, and how long it took.
-pub async fn probe_once(root: &Arc<Root>, plan: &Plan) -> (Result<(), ProbeError>, Duration) {
+/// What one check has said, which is on nobody's account.
+pub struct Asked {
+    /// Its answer.
+    pub answer: Result<(), ProbeError>,
+    /// How long it took.
+    pub took: Duration,
+    /// Everything that it saw, whether it succeeded and how long it took.
+    pub reading: Arc<Reading>,
+    /// What it was at, each with the time since it began.
+    pub log: Vec<(Duration, &'static str)>,
+}
+
+/// Asks once what `plan` says, for at most `timeout`.
+pub async fn ask_once(root: &Arc<Root>, plan: &Plan, timeout: Duration) -> Asked {
     let setting = plan.setting(root);
     let mut report = Report::new(Arc::default(), &setting.labels(&[]));
+    report.remember();
     let begun = Instant::now();
-    let (answer, _) = examine(&mut *plan.make(&setting), &mut report, plan.common.timeout).await;
-    (answer, begun.elapsed())
+    if let Some(reading) = report.reading() {
+        reading.start(begun.into_std(), root.calls.now());
+    }
+    let (answer, _) = examine(&mut *plan.make(&setting), &mut report, timeout).await;
+    let took = begun.elapsed();
+    report.put(&SUCCESS, answer.is_ok());
+    report.put(&DURATION, took.as_secs_f64());
+    let log = report.log().iter().map(|(at, what)| (at.saturating_duration_since(begun), *what)).collect();
+    Asked { answer, took, reading: report.into_reading(), log }
+}
+
+/// Asks once what `plan` says: the answer, and how long it took.
+pub async fn probe_once(root: &Arc<Root>, plan: &Plan) -> (Result<(), ProbeError>, Duration) {
+    let Asked { answer, took, .. } = ask_once(root, plan, plan.common.timeout).await;
+    (answer, took)
 }
