@@ -43,6 +43,7 @@ const SECTIONS: &[Section] = &[
     ("encoding", encoding::encoding),
     ("processes", processes::processes),
     ("room", processes::room),
+    ("arranging", probes::arranging),
     ("probes", probes::probes),
     ("memory", outside::memory),
     ("backlog", backlog::backlog),

@@ -1,15 +1,21 @@
 //! What a thousand targets cost the real binary: CPU, memory, and how late they are asked.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::time::{clock_getcpuclockid, clock_gettime};
-use tempfile::TempDir;
+use vigie::metric::{Metric, Unit};
+use vigie::probes::LABELS;
+use vigie::push::encode::{Encoder, REQUEST_LIMIT};
+use vigie::push::naming::Naming;
+use vigie::push::resource::Resource;
+use vigie::push::start::Starts;
+use vigie::snapshot::{Labels, Reading, Snapshot};
 
-use crate::report::{Report, median};
-use crate::support::{Agent, Connection, Launch, Page, find, parse, spare_port, until};
+use crate::inside::cpu;
+use crate::report::{Report, median, quartile};
+use crate::support::{Agent, Connection, Launch, Nginx, Page, parse};
 
 const TARGETS: usize = 1_000;
 /// Every target has been asked twice by then.
@@ -26,51 +32,16 @@ struct Sort {
 
 const SORTS: &[Sort] = &[Sort { kind: "tcp", option: |address| format!("address = '{address}'") }];
 
-/// nginx, on every address of the loopback; where there is none, something that accepts and closes.
-struct Server {
-    nginx: Option<Child>,
-    _folder: TempDir,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.nginx {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+/// What is asked, on every address of the loopback: nginx, or where there is none, something that accepts and closes.
+fn serve() -> (Option<Nginx>, u16) {
+    if let Some(nginx) = Nginx::start(&["listen 0.0.0.0:PORT; return 200 good;".to_owned()]) {
+        let port = nginx.ports[0];
+        return (Some(nginx), port);
     }
-}
-
-fn serve() -> (Server, u16) {
-    let (port, folder) = (spare_port(), tempfile::tempdir().expect("a temporary directory"));
-    let nginx = match nginx() {
-        Some(program) => {
-            let path = folder.path().display();
-            let config = format!(
-                "daemon off; master_process off; pid {path}/pid; error_log {path}/log;\n\
-                 events {{ worker_connections 4096; }}\n\
-                 http {{ access_log off; client_body_temp_path {path}/a; proxy_temp_path {path}/b;\n\
-                 fastcgi_temp_path {path}/c; uwsgi_temp_path {path}/d; scgi_temp_path {path}/e;\n\
-                 server {{ listen 0.0.0.0:{port}; return 200 good; }} }}\n"
-            );
-            let file = folder.path().join("nginx.conf");
-            std::fs::write(&file, config).expect("a configuration");
-            let mut command = Command::new(program);
-            command.arg("-c").arg(&file).arg("-e").arg(folder.path().join("log"));
-            Some(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("nginx starts"))
-        }
-        None => {
-            let listener = TcpListener::bind(("0.0.0.0", port)).expect("the port is free");
-            std::thread::spawn(move || listener.incoming().for_each(drop));
-            None
-        }
-    };
-    until("the server listens", Duration::from_secs(10), || TcpStream::connect(("127.0.0.1", port)).ok());
-    (Server { nginx, _folder: folder }, port)
-}
-
-fn nginx() -> Option<PathBuf> {
-    find("nginx").or_else(|| Some(PathBuf::from("/usr/sbin/nginx")).filter(|path| path.exists()))
+    let listener = TcpListener::bind(("0.0.0.0", 0)).expect("a port is free");
+    let port = listener.local_addr().expect("it has an address").port();
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    (None, port)
 }
 
 /// A target of its own for each probe: the whole of 127.0.0.0/8 is this host.
@@ -116,8 +87,8 @@ fn cost(agent: &Agent) -> Cost {
 
 pub(crate) fn probes(report: &mut Report) {
     report.title("A thousand targets, each asked every 15 s");
-    let (server, port) = serve();
-    report.fact("the targets", if server.nginx.is_some() { "nginx" } else { "of the bench" });
+    let (nginx, port) = serve();
+    report.fact("the targets", if nginx.is_some() { "nginx" } else { "of the bench" });
     let mut connects: Vec<f64> = (0..TARGETS)
         .map(|index| {
             let begun = Instant::now();
@@ -145,5 +116,40 @@ pub(crate) fn probes(report: &mut Report) {
         report.at_most(&what("of them more than 0.1 s late"), late("+Inf") - late("0.1"), 0.0, "");
         let mut took: Vec<f64> = page.of("probe_duration_seconds").map(|(_, seconds)| seconds * 1e3).collect();
         report.fact(&what("a check takes, in the median"), &format!("{:.3} ms", median(&mut took)));
+    }
+}
+
+static METRICS: [Metric; 5] = [
+    Metric::gauge("bench_a", Unit::One, "A.").labels(LABELS).otel("bench.a"),
+    Metric::gauge("bench_b", Unit::One, "B.").labels(LABELS).otel("bench.b"),
+    Metric::gauge("bench_c", Unit::One, "C.").labels(LABELS).otel("bench.c"),
+    Metric::gauge("bench_d", Unit::One, "D.").labels(LABELS),
+    Metric::gauge("bench_e", Unit::One, "E.").labels(LABELS),
+];
+
+/// Whenever a target begins or ceases to answer, families come or go: the next push arranges them anew.
+pub(crate) fn arranging(report: &mut Report) {
+    report.title("CPU of the OTLP requests of many targets, whose families came or went");
+    for targets in [TARGETS / 2, TARGETS, TARGETS * 2] {
+        let reading = |target: usize| {
+            let labels = Labels::new(&[("probe", &target.to_string())]);
+            let mut reading = Reading::default();
+            reading.start(Instant::now(), SystemTime::now());
+            METRICS.iter().for_each(|metric| reading.put_with(metric, &labels, target as i64));
+            Arc::new(reading)
+        };
+        let readings: Vec<_> = (0..targets).map(reading).collect();
+        let starts = Starts { boot: None, process: None, agent: 1 };
+        let mut encoder = Encoder::new(&Resource::default(), Naming::Semconv, starts);
+        let mut encode = |without: usize| {
+            let readings = readings[without..].to_vec();
+            let snapshot = Snapshot { readings, at: Instant::now(), taken: SystemTime::now() };
+            cpu(|| encoder.encode(&snapshot, REQUEST_LIMIT, |_, _| {}))
+        };
+        let mut rounds: Vec<Duration> = (0..21).map(|round| encode(round % 2)).collect();
+        let what = format!("{targets} targets, {} families", targets * METRICS.len());
+        // Twice the targets cost twice as much: a microsecond a family.
+        let limit = (targets * METRICS.len()) as f64 / 1e3;
+        report.at_most(&what, quartile(&mut rounds).as_secs_f64() * 1e3, limit, "ms");
     }
 }
