@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -233,6 +234,9 @@ pub struct Plan {
     pub written: String,
     /// What a person must know of it when it starts.
     pub warning: Option<&'static str>,
+    /// A hash of its options, without its secrets: another hash is another probe. As text, they would be the most of
+    /// what a probe takes.
+    pub written: u64,
     make: Arc<Make>,
 }
 
@@ -247,6 +251,11 @@ impl Plan {
         let (target, written) = (own.target(), format!("{common:?} {own:?}"));
         let warning = own.warning();
         Plan { kind, common, target, written, warning, make: Arc::new(move |setting| own.probe(setting)) }
+        let target = own.target();
+        let mut written = DefaultHasher::new();
+        format!("{common:?} {own:?}").hash(&mut written);
+        let written = written.finish();
+        Plan { kind, common, target, written, make: Arc::new(move |setting| own.probe(setting)) }
     }
 
     /// What its probe is born into.
