@@ -82,12 +82,14 @@ pub struct Label {
     pub otel_values: &'static [(&'static str, &'static str)],
     /// Whether the attribute is an integer over OTLP.
     pub otel_int: bool,
+    /// Whether it is where a server listens: over OTLP, a `host:port` is `server.address` and `server.port`.
+    pub otel_server: bool,
 }
 
 impl Label {
     /// A label that both dialects call the same.
     pub const fn new(name: &'static str) -> Label {
-        Label { name, otel: name, otel_values: &[], otel_int: false }
+        Label { name, otel: name, otel_values: &[], otel_int: false, otel_server: false }
     }
 
     /// The attribute key that OpenTelemetry has for it.
@@ -100,6 +102,12 @@ impl Label {
     pub const fn otel_int(mut self, key: &'static str) -> Label {
         self.otel_int = true;
         self.otel(key)
+    }
+
+    /// Where a server listens, which the conventions tell in two attributes, `server.address` and `server.port`.
+    pub const fn otel_server(mut self) -> Label {
+        self.otel_server = true;
+        self.otel("server.address")
     }
 
     /// OpenTelemetry has no such attribute: it is not carried.

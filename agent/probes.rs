@@ -54,6 +54,7 @@ pub struct Report {
     doing: &'static str,
     /// What was said to come next so far, where somebody wants to know.
     log: Option<Vec<(Instant, &'static str)>>,
+    advice: Vec<String>,
 }
 
 /// The most lines of the log of one check.
@@ -62,7 +63,7 @@ const LOG_LIMIT: usize = 256;
 impl Report {
     /// An empty one, for series of these labels.
     pub fn new(reading: Arc<Reading>, labels: &Labels) -> Report {
-        Report { reading, labels: labels.clone(), doing: "", log: None }
+        Report { reading, labels: labels.clone(), doing: "", log: None, advice: Vec::new() }
     }
 
     /// Says what comes next, such as `connecting`: if nothing comes after it, this is what took too long.
@@ -86,6 +87,16 @@ impl Report {
     /// What was said to come next.
     pub fn was_doing(&self) -> &'static str {
         self.doing
+    }
+
+    /// Says what the target withholds, and what mends it: no failure, and to be told once rather than with each check.
+    pub fn advise(&mut self, sentence: String) {
+        self.advice.push(sentence);
+    }
+
+    /// What was advised.
+    pub fn advice(&self) -> &[String] {
+        &self.advice
     }
 
     /// Writes the one point of a metric whose labels are the probe's.
@@ -135,6 +146,10 @@ pub const PROBE: Label = Label::new("probe").otel("vigie.probe.name");
 pub const KIND: Label = Label::new("kind").otel("vigie.probe.kind");
 /// What it asks.
 pub const TARGET: Label = Label::new("target").otel("vigie.probe.target");
+
+/// The server that tells of itself, as the databases' exporters have it: `host:port`. Its series have this label and
+/// `probe`, which alone tells two targets apart, and then those of their exporter.
+pub const SERVER: Label = Label::new("server").otel_server();
 
 /// What a probe is born into: the host, and what its series are called.
 #[derive(Clone)]
@@ -230,13 +245,11 @@ pub struct Plan {
     pub common: Common,
     /// What it asks.
     pub target: String,
-    /// Its options as text: another text is another probe.
-    pub written: String,
-    /// What a person must know of it when it starts.
-    pub warning: Option<&'static str>,
     /// A hash of its options, without its secrets: another hash is another probe. As text, they would be the most of
     /// what a probe takes.
     pub written: u64,
+    /// What a person must know of it when it starts.
+    pub warning: Option<&'static str>,
     make: Arc<Make>,
 }
 
@@ -248,14 +261,11 @@ impl Plan {
 
     /// The plan of one probe.
     pub fn of<A: Ask>(kind: &'static str, common: Common, own: A) -> Plan {
-        let (target, written) = (own.target(), format!("{common:?} {own:?}"));
-        let warning = own.warning();
-        Plan { kind, common, target, written, warning, make: Arc::new(move |setting| own.probe(setting)) }
-        let target = own.target();
+        let (target, warning) = (own.target(), own.warning());
         let mut written = DefaultHasher::new();
         format!("{common:?} {own:?}").hash(&mut written);
         let written = written.finish();
-        Plan { kind, common, target, written, make: Arc::new(move |setting| own.probe(setting)) }
+        Plan { kind, common, target, written, warning, make: Arc::new(move |setting| own.probe(setting)) }
     }
 
     /// What its probe is born into.

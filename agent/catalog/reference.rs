@@ -91,7 +91,10 @@ impl Entry {
             instrument: instrument(metric, otel),
             unit: otel.unit.unwrap_or(metric.unit).ucum(),
             fixed: otel.fixed.iter().copied().collect(),
-            attributes: labels().map(|label| label.otel).filter(|key| !key.is_empty()).collect(),
+            attributes: labels()
+                .flat_map(|label| [if label.otel_server { "server.port" } else { "" }, label.otel])
+                .filter(|key| !key.is_empty())
+                .collect(),
         };
         Entry {
             source: source.to_owned(),
@@ -149,6 +152,7 @@ fn told_otel(metric: &Metric, otel: &Otel) -> String {
 fn attribute(label: &Label) -> String {
     let renamed = label.otel_values.iter().map(|(page, otel)| format!("{page} → {otel}"));
     match list(renamed).as_str() {
+        "" if label.otel_server => format!("{}, {}", code(label.otel), code("server.port")),
         "" => code(label.otel),
         renamed => format!("{} ({renamed})", code(label.otel)),
     }

@@ -14,7 +14,7 @@ use crate::supervisor::probe_once;
 /// The most probes that ask at a time.
 const TOGETHER: usize = 64;
 
-type Outcome = (Result<(), ProbeError>, Duration);
+type Outcome = (Result<(), ProbeError>, Duration, Vec<String>);
 
 /// Asks all of `plans` once and tells what came of it; says how many failed.
 ///
@@ -26,7 +26,7 @@ pub(super) fn run(root: Root, plans: &[Plan], out: &mut impl Write) -> io::Resul
     // Dropping it would wait for what hangs.
     runtime.shutdown_background();
     table(plans, &outcomes, out)?;
-    Ok(outcomes.iter().filter(|(answer, _)| answer.is_err()).count())
+    Ok(outcomes.iter().filter(|(answer, ..)| answer.is_err()).count())
 }
 
 async fn ask(root: &Arc<Root>, plans: &[Plan]) -> Vec<Outcome> {
@@ -51,13 +51,16 @@ fn table(plans: &[Plan], outcomes: &[Outcome], out: &mut impl Write) -> io::Resu
     if !plans.is_empty() {
         writeln!(out, "{:names$}  {:targets$}  {:10}  {:>10}", "PROBE", "TARGET", "RESULT", "TIME")?;
     }
-    for (plan, (answer, took)) in plans.iter().zip(outcomes) {
+    for (plan, (answer, took, advice)) in plans.iter().zip(outcomes) {
         let word = answer.as_ref().err().map_or("good", |error| error.reason.word());
         let milliseconds = format!("{:.1} ms", took.as_secs_f64() * 1000.0);
         writeln!(out, "{:names$}  {:targets$}  {word:10}  {milliseconds:>10}", name(plan), plan.target)?;
         if let Err(error) = answer {
             writeln!(out, "  {error}")?;
             writeln!(out, "  → {}", error.remedy())?;
+        }
+        for sentence in advice {
+            writeln!(out, "  → {sentence}")?;
         }
     }
     Ok(())

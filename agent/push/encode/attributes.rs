@@ -29,6 +29,9 @@ fn declared(pushed: &Pushed, label: &Label, value: &str, out: &mut Vec<u8>) {
     if label.otel.is_empty() {
         return;
     }
+    if label.otel_server {
+        return server(pushed, value, out);
+    }
     let other = label.otel_values.iter().find(|(page, _)| *page == value);
     let (key, prefix, value) = pushed.naming.attribute(label.otel, other.map_or(value, |(_, otel)| otel));
     let value = match value.parse() {
@@ -36,4 +39,19 @@ fn declared(pushed: &Pushed, label: &Label, value: &str, out: &mut Vec<u8>) {
         _ => AttributeValue::Text(&format!("{prefix}{value}")),
     };
     attribute(pushed.shape.attributes(), key, value, out);
+}
+
+/// Where a server listens: a host without brackets and its port, or the path of a unix socket.
+fn server(pushed: &Pushed, place: &str, out: &mut Vec<u8>) {
+    let field = pushed.shape.attributes();
+    let port = || place.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let address = match (place.strip_prefix("unix:"), port()) {
+        (Some(path), _) => path,
+        (None, Some((host, port))) => {
+            attribute(field, "server.port", AttributeValue::Int(port), out);
+            host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+        }
+        (None, None) => place,
+    };
+    attribute(field, "server.address", AttributeValue::Text(address), out);
 }

@@ -163,6 +163,20 @@ fn what_is_known_to_be_new_counts_since_it_was_not_there() {
 }
 
 #[test]
+fn where_a_server_listens_is_told_in_two_attributes() {
+    static UP: Metric = Metric::gauge("up", Unit::One, "Up.").labels(&[Label::new("target").otel_server()]).otel("up");
+    for (target, expected) in [
+        ("db:6379", "server.port=6379i,server.address=db"),
+        ("[::1]:6379", "server.port=6379i,server.address=::1"),
+        ("unix:/run/a:1", "server.address=/run/a:1"),
+    ] {
+        let labels = Labels::new(&[("target", target)]);
+        let metrics = sent(&mut encoder(), &[reading(1000, |reading| reading.put_with(&UP, &labels, 1_i64))]);
+        assert_eq!(attributes(&points(&metrics[0])[0]), expected);
+    }
+}
+
+#[test]
 fn a_counter_that_fell_has_a_new_start() {
     let (mut encoder, a, b) = (encoder(), device("a"), device("b"));
     assert_eq!(starts(&mut encoder, 1000, &[(&a, 5), (&b, 5)]), [100, 100]);

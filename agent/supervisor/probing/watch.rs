@@ -157,6 +157,8 @@ pub struct Asked {
     pub reading: Arc<Reading>,
     /// What it was at, each with the time since it began.
     pub log: Vec<(Duration, &'static str)>,
+    /// What was advised.
+    pub advice: Vec<String>,
 }
 
 /// Asks once what `plan` says, for at most `timeout`.
@@ -173,11 +175,12 @@ pub async fn ask_once(root: &Arc<Root>, plan: &Plan, timeout: Duration) -> Asked
     report.put(&SUCCESS, answer.is_ok());
     report.put(&DURATION, took.as_secs_f64());
     let log = report.log().iter().map(|(at, what)| (at.saturating_duration_since(begun), *what)).collect();
-    Asked { answer, took, reading: report.into_reading(), log }
+    let advice = report.advice().to_vec();
+    Asked { answer, took, reading: report.into_reading(), log, advice }
 }
 
-/// Asks once what `plan` says: the answer, and how long it took.
-pub async fn probe_once(root: &Arc<Root>, plan: &Plan) -> (Result<(), ProbeError>, Duration) {
-    let Asked { answer, took, .. } = ask_once(root, plan, plan.common.timeout).await;
-    (answer, took)
+/// Asks once what `plan` says: the answer, how long it took, and what was advised.
+pub async fn probe_once(root: &Arc<Root>, plan: &Plan) -> (Result<(), ProbeError>, Duration, Vec<String>) {
+    let Asked { answer, took, advice, .. } = ask_once(root, plan, plan.common.timeout).await;
+    (answer, took, advice)
 }
