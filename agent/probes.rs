@@ -55,6 +55,7 @@ pub struct Report {
     /// What was said to come next so far, where somebody wants to know.
     log: Option<Vec<(Instant, &'static str)>>,
     advice: Vec<String>,
+    up: Option<(&'static Metric, Labels)>,
 }
 
 /// The most lines of the log of one check.
@@ -63,7 +64,19 @@ const LOG_LIMIT: usize = 256;
 impl Report {
     /// An empty one, for series of these labels.
     pub fn new(reading: Arc<Reading>, labels: &Labels) -> Report {
-        Report { reading, labels: labels.clone(), doing: "", log: None, advice: Vec::new() }
+        Report { reading, labels: labels.clone(), doing: "", log: None, advice: Vec::new(), up: None }
+    }
+
+    /// Says that this series is 0 unless it is put, also where the check takes too long.
+    pub fn zero_unless_put(&mut self, metric: &'static Metric, labels: &Labels) {
+        self.up = Some((metric, labels.clone()));
+    }
+
+    /// Writes what was not put.
+    pub fn settle(&mut self) {
+        if let Some((metric, labels)) = self.up.take() {
+            self.put_with(metric, &labels, false);
+        }
     }
 
     /// Says what comes next, such as `connecting`: if nothing comes after it, this is what took too long.
@@ -107,6 +120,9 @@ impl Report {
 
     /// Writes a point of a metric that has more labels, made by [`Setting::labels`].
     pub fn put_with(&mut self, metric: &'static Metric, labels: &Labels, value: impl Into<Value>) {
+        if self.up.as_ref().is_some_and(|(up, _)| std::ptr::eq(*up, metric)) {
+            self.up = None;
+        }
         // Nobody else holds it while it is written.
         if let Some(reading) = Arc::get_mut(&mut self.reading) {
             reading.put_with(metric, labels, value);

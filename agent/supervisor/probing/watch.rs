@@ -86,6 +86,11 @@ impl Watch {
         taken: SystemTime,
     ) -> Option<Arc<Reading>> {
         let took = at.elapsed();
+        report.settle();
+        for sentence in report.advice() {
+            let Setting { probe, kind, target, .. } = &self.setting;
+            tracing::info!(probe, kind, target, "{sentence}");
+        }
         report.put(&SUCCESS, answer.is_ok());
         report.put(&DURATION, took.as_secs_f64());
         if let Some(reading) = report.reading() {
