@@ -30,6 +30,7 @@ pub mod module;
 pub mod mount;
 pub mod port;
 pub mod process;
+pub mod redis;
 pub mod secure;
 pub mod target;
 pub mod tcp;
@@ -222,6 +223,7 @@ pub static ALL: &[&Kind] = &[
     &mount::KIND,
     &port::KIND,
     &process::KIND,
+    &redis::KIND,
     &tcp::KIND,
     &tls::KIND,
 ];
@@ -244,6 +246,8 @@ pub struct Options {
     pub port: Vec<Target<port::Port>>,
     /// Processes that must run.
     pub process: Vec<Target<process::Process>>,
+    /// Servers of Redis, Valkey or KeyDB, and Sentinels: they must answer, and are asked how they are.
+    pub redis: Vec<Target<redis::Redis>>,
     /// Ports that are connected to, and talked to.
     pub tcp: Vec<Target<tcp::Tcp>>,
     /// Certificates that must not expire soon.

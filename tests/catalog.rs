@@ -21,6 +21,9 @@ const UNIT_NOT_IN_NAME: &[&str] = &[
     "node_sockstat_",
     // Of the queues' length in bytes.
     "node_udp_queues",
+    // redis_exporter's, of Redis' `…_sec`.
+    "redis_aof_",
+    "redis_rdb_",
     // cAdvisor's words.
     "container_memory_cache",
     "container_memory_kernel_usage",
@@ -36,9 +39,32 @@ const UNIT_NOT_IN_NAME: &[&str] = &[
 /// Names with a word that looks like a unit and is none, by the start of the name.
 const NO_UNIT_IN_NAME: &[&str] = &[];
 
-/// Counters whose name does not end in `_total`, as process-exporter and cAdvisor have them.
-const COUNTERS_WITHOUT_TOTAL: &[&str] =
-    &["container_memory_failcnt", "namedprocess_scrape_partial_errors", "namedprocess_scrape_procread_errors"];
+/// Counters whose name does not end in `_total`, as process-exporter, cAdvisor and redis_exporter have them.
+const COUNTERS_WITHOUT_TOTAL: &[&str] = &[
+    "container_memory_failcnt",
+    "namedprocess_scrape_partial_errors",
+    "namedprocess_scrape_procread_errors",
+    "redis_dump_payload_sanitizations",
+    "redis_io_threaded_reads_processed",
+    "redis_io_threaded_writes_processed",
+    "redis_storage_provider_read_hits",
+    "redis_storage_provider_read_misses",
+    "redis_total_error_replies",
+    "redis_total_reads_processed",
+    "redis_total_writes_processed",
+    "redis_unexpected_error_replies",
+];
+
+/// Gauges whose name ends in `_total`, as redis_exporter has them.
+const TOTALS_THAT_ARE_GAUGES: &[&str] = &[
+    "redis_cluster_messages_received_total",
+    "redis_cluster_messages_sent_total",
+    "redis_long_lock_waits_total",
+    "redis_memory_used_vm_total",
+    "redis_migrate_cached_sockets_total",
+    "redis_rdb_saves_total",
+    "redis_server_threads_total",
+];
 
 /// The attribute of a process group. What has the same name without it is about the agent itself.
 const GROUP: &str = "vigie.process.group.name";
@@ -145,7 +171,8 @@ fn counters_and_nothing_else_end_in_total() {
     let mut found = Vec::new();
     for metric in on_page() {
         let counts = metric.kind == Kind::Counter && metric.page_type == PageType::OfKind;
-        let excepted = COUNTERS_WITHOUT_TOTAL.contains(&&*metric.name);
+        let excepted =
+            [COUNTERS_WITHOUT_TOTAL, TOTALS_THAT_ARE_GAUGES].iter().any(|names| names.contains(&&*metric.name));
         if counts != metric.name.ends_with("_total") && !excepted {
             found.push(format!("{} is a {}", metric.name, metric.type_on_page()));
         }
@@ -294,7 +321,7 @@ fn sums_of_the_agent_do_not_start_with_the_host() {
             // What groups use is counted from the agent's first look.
             Some("process") => Since::Agent,
             Some("vigie") => Since::Agent,
-            Some("container" | "systemd") => Since::Unknown,
+            Some("container" | "redis" | "systemd") => Since::Unknown,
             _ => Since::Boot,
         };
         if metric.otel.is_some() && sum && metric.since != expected {
@@ -351,6 +378,28 @@ fn process_groups_have_the_name_type_and_labels_of_process_exporter() {
         }
     }
     none("not as process-exporter has it", found);
+}
+
+/// Names of redis_exporter's page that are about itself, and not about Redis.
+const ABOUT_REDIS_EXPORTER: &[&str] = &["process_", "redis_exporter_", "redis_target_scrape_request_errors_total"];
+
+#[test]
+fn redis_has_the_name_type_and_labels_of_redis_exporter() {
+    let text = contract("redis_exporter.tsv");
+    let declared: BTreeMap<&str, &Metric> = on_page().map(|metric| (&*metric.name, metric)).collect();
+    let mut found = Vec::new();
+    for row in rows(&text).filter(|row| !starts_with_any(row[0], ABOUT_REDIS_EXPORTER)) {
+        let theirs: BTreeSet<&str> =
+            ["probe", "server"].into_iter().chain(row[2].split(',')).filter(|label| !label.is_empty()).collect();
+        let same = declared.get(row[0]).is_some_and(|metric| {
+            let ours = metric.labels.iter().map(|label| label.name).collect::<BTreeSet<_>>();
+            (row[1], &theirs) == (metric.type_on_page(), &ours)
+        });
+        if !same {
+            found.push(row.join(" "));
+        }
+    }
+    none("not as redis_exporter has it", found);
 }
 
 /// Whether the kernel names this metric and node_exporter passes on what it says: a kernel may have what none of the

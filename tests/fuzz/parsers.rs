@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use vigie::commands::peers;
 use vigie::config::{Config, Endpoint, Listen, MetricsEndpoint, quantity};
-use vigie::probes::{address, admission, dns, glob, http, port, secure};
+use vigie::probes::{address, admission, dns, glob, http, port, redis, secure};
 use vigie::push::client::answer;
 use vigie::push::spool;
 use vigie::samplers::{
@@ -112,6 +112,20 @@ pub(crate) const PARSERS: &[Parser] = &[
         seen((text.parse::<http::url::Url>(), base.join(text)));
     }),
     ("probes: port", &["proc/net/udp", "proc/net/udp6"], |text| text.lines().for_each(|line| seen(port::parse(line)))),
+    ("probes: redis answer", &[], |text| {
+        // Good input is written by nobody: an answer that holds the text, and the text itself.
+        let mut answer = Vec::new();
+        redis::resp::command(&[b"get", text.as_bytes()], &mut answer);
+        for bytes in [text.as_bytes(), &answer] {
+            if let Ok(Some((reply, _))) = redis::resp::parse(bytes, 1 << 20) {
+                reply.items().for_each(|item| seen((item.text().map(str::len), item.number(), item.items().count())));
+            }
+        }
+    }),
+    ("probes: redis info", &[], |text| {
+        redis::info::parse(text, |section, key, value| seen((section, key, redis::info::part(value, "keys"))));
+    }),
+    ("probes: redis url", &[], |text| seen(text.parse::<redis::url::Url>())),
     ("schedstat", &["proc/schedstat"], |text| seen(schedstat::parse(text, |name, row| seen((name, row))))),
     ("selinux: cache", &["sys/fs/selinux/avc/cache_stats"], |text| seen(selinux::parse_cache(text))),
     ("selinux: hash", &["sys/fs/selinux/avc/hash_stats"], |text| seen(selinux::parse_hash(text))),

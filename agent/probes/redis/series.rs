@@ -1,0 +1,36 @@
+//! How the series of one server are called: by the probe, the server, and what redis_exporter has.
+
+use crate::metric::Label;
+use crate::probes::{PROBE, SERVER, Setting};
+use crate::snapshot::Labels;
+
+/// The labels of every series.
+pub(super) const LABELS: &[Label] = &[PROBE, SERVER];
+
+/// The names that all series of one server share.
+#[derive(Clone, Debug)]
+pub(super) struct Series {
+    probe: String,
+    server: String,
+    /// Those of a series that has no more.
+    pub(super) own: Labels,
+}
+
+impl Series {
+    pub(super) fn of(setting: &Setting) -> Series {
+        let (probe, server) = (setting.probe.clone(), setting.target.clone());
+        let own = Labels::new(&[("probe", &probe), ("server", &server)]);
+        Series { probe, server, own }
+    }
+
+    /// Interns the labels of a series, `more` after those of all.
+    pub(super) fn labels(&self, more: &[(&str, &str)]) -> Labels {
+        self.part("", more)
+    }
+
+    /// The same for one sample of a histogram or a summary.
+    pub(super) fn part(&self, suffix: &'static str, more: &[(&str, &str)]) -> Labels {
+        let own = [("probe", &*self.probe), ("server", &*self.server)];
+        Labels::part(suffix, &[&own, more].concat())
+    }
+}
