@@ -22,6 +22,7 @@ mod http;
 mod http_misbehaving;
 mod icmp;
 mod module;
+mod redis;
 mod secure;
 mod servers;
 mod tcp;

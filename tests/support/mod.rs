@@ -12,6 +12,7 @@ mod fuse;
 mod http;
 mod nginx;
 mod peer;
+mod redis;
 pub(crate) mod vm;
 
 pub(crate) use agent::{Agent, Launch, Run, vigie};
@@ -26,6 +27,7 @@ pub(crate) use peer::{
     COLLECTORS, Peer, blackbox_exporter, find, node_exporter, process_exporter, prometheus, rotel, tinyproxy,
     victoria_metrics,
 };
+pub(crate) use redis::{Redis, redis, redis_unready, sentinel};
 
 use std::io::Write;
 use std::net::TcpListener;

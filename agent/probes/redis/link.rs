@@ -5,7 +5,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
-use super::resp::{self, Malformed, Reply};
+use super::resp::{self, Malformed, Reply, Scan};
 use crate::probes::{ProbeError, Reason};
 
 /// The most that all answers to one round of questions may be, in bytes: many times what a server with every command in
@@ -60,15 +60,15 @@ impl Link {
             broken => broken,
         };
         let mut answers = Answers { bytes: Vec::new(), ends: Vec::with_capacity(count) };
-        let mut at = 0;
+        let (mut at, mut scan) = (0, Scan::default());
         while answers.ends.len() < count {
             let rest = answers.bytes.get(at..).unwrap_or_default();
-            match resp::parse(rest, LIMIT.saturating_sub(at)) {
-                Ok(Some((reply, length))) => {
-                    let over = matches!(reply, Reply::Error(_)) && sent.is_err();
+            match scan.end(rest, LIMIT.saturating_sub(at)) {
+                Ok(Some(length)) => {
                     at += length;
                     answers.ends.push(at);
-                    if over {
+                    scan = Scan::default();
+                    if sent.is_err() && rest.first() == Some(&b'-') {
                         break;
                     }
                     continue;
@@ -81,20 +81,27 @@ impl Link {
                 Ok(0) if answers.ends.is_empty() && answers.bytes.is_empty() => {
                     return Err(Failure::Closed(sent.err()));
                 }
-                Ok(0) if answers.ends.is_empty() => return Err(broken_off("the server closed the connection")),
+                Ok(0) if answers.ends.is_empty() => {
+                    return Err(broken_off("the server closed the connection in the middle of an answer"));
+                }
                 // It said why, and closed.
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) if answers.bytes.is_empty() => return Err(Failure::Closed(Some(error))),
-                Err(error) => return Err(broken_off(&format!("the connection broke: {error}"))),
+                Err(error) => {
+                    return Err(broken_off(&format!("the connection broke in the middle of an answer: {error}")));
+                }
             }
         }
-        Ok(answers)
+        match answers.bytes.get(at..) {
+            None | Some([]) => Ok(answers),
+            Some(_) => Err(broken_off("the server says more than it was asked")),
+        }
     }
 }
 
 fn broken_off(how: &str) -> Failure {
-    Failure::Failed(ProbeError::new(Reason::Protocol, format!("{how} in the middle of an answer")))
+    Failure::Failed(ProbeError::new(Reason::Protocol, how))
 }
 
 /// What to say of bytes that are no answer.
@@ -159,6 +166,10 @@ mod tests {
         assert!(told.starts_with("protocol: no answer of Redis, but \"HTTP/1.1 400"), "{told}");
         let told = asked(b"\x15\x03\x01\x00\x02\x02\x46", 1).await.unwrap_err();
         assert_eq!(told, "protocol: the server speaks TLS → write rediss:// in place of redis://");
+        assert_eq!(
+            asked(b"+A\r\n+B\r\n", 1).await.unwrap_err(),
+            "protocol: the server says more than it was asked → check that the right service listens there"
+        );
         assert!(asked(b"$100\r\nabc", 1).await.unwrap_err().contains("in the middle of an answer"));
         assert!(asked(b"$100000000\r\nabc", 1).await.unwrap_err().starts_with("size: an answer of 100000000 bytes"));
     }

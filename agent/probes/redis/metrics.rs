@@ -202,12 +202,6 @@ pub(super) static CONFIG_TEXT: Metric =
     Metric::gauge("redis_config_key_value", Unit::One, "What an option is set to that is no number, always 1.")
         .labels(&[PROBE, SERVER, KEY, VALUE]);
 
-pub(super) static KEY_GROUPS_DURATION: Metric = gauge(
-    "redis_last_key_groups_scrape_duration_milliseconds",
-    Unit::One,
-    "How many milliseconds went into the last count of all groups of keys; 0 without groups.",
-);
-
 pub(super) static UNAVAILABLE: Metric = Metric::gauge(
     "vigie_redis_unavailable",
     Unit::One,
@@ -263,7 +257,6 @@ pub(super) static METRICS: &[&Metric] = &[
     &CONFIG_BUFFER,
     &CONFIG_OVERCOME,
     &CONFIG_TEXT,
-    &KEY_GROUPS_DURATION,
     &UNAVAILABLE,
     &LEFT_OUT,
 ];

@@ -21,6 +21,8 @@ pub(super) enum What {
     LatencyHistogram,
     ClusterInfo,
     SentinelMasters,
+    /// Of those that the configuration names: asked beside the rest.
+    Keys,
 }
 
 /// A question, and what an ACL calls it.
@@ -40,7 +42,7 @@ fn server(mode: Mode) -> bool {
     mode != Mode::Sentinel
 }
 
-static QUESTIONS: [Question; 7] = [
+static QUESTIONS: [Question; 8] = [
     Question { what: What::Config, name: "config", grant: "+config|get", words: &[], of: server, since: 0 },
     Question {
         what: What::SlowlogLength,
@@ -88,6 +90,14 @@ static QUESTIONS: [Question; 7] = [
         grant: "+sentinel",
         words: &[b"SENTINEL", b"MASTERS"],
         of: |mode| mode == Mode::Sentinel,
+        since: 0,
+    },
+    Question {
+        what: What::Keys,
+        name: "keys",
+        grant: "~* +select +exists +type +strlen +getrange +llen +scard +zcard +hlen +xlen +xinfo +scan +memory|usage",
+        words: &[],
+        of: |_| false,
         since: 0,
     },
 ];
@@ -167,6 +177,11 @@ impl Questions {
             }
         }
         count
+    }
+
+    /// Whether it may be asked now what is asked beside the rest.
+    pub(super) fn may(&self, what: What) -> bool {
+        QUESTIONS.iter().zip(&self.standings).any(|(question, standing)| question.what == what && standing.rest == 0)
     }
 
     /// What was asked, once for each answer that comes.

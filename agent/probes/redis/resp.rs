@@ -7,8 +7,8 @@ use std::str;
 /// The deepest that an answer may be nested. What is asked for here needs five.
 const DEPTH: usize = 8;
 
-/// The most elements of an array, and so on in each of them.
-const ELEMENTS: i64 = 1 << 20;
+/// The most elements of an answer, those of its elements too: each costs time, however few bytes it has.
+const ELEMENTS: u32 = 1 << 16;
 
 /// The longest line without an end, in bytes: a number, a status or an error.
 const LINE: usize = 64 << 10;
@@ -52,53 +52,83 @@ pub fn parse(bytes: &[u8], limit: usize) -> Result<Option<(Reply<'_>, usize)>, M
 
 /// Where the answer ends that `bytes` begin with.
 fn end(bytes: &[u8], limit: usize) -> Result<Option<usize>, Malformed> {
-    // How many answers are still to come at each depth.
-    let mut open = [0_i64; DEPTH];
-    let (mut depth, mut at) = (0, 0);
-    loop {
-        let Some((head, line)) = line(bytes.get(at..).unwrap_or_default())? else { return Ok(None) };
-        at += line + 3;
-        match head {
-            b'+' | b'-' => {}
-            b':' => drop(number(bytes, at - 2 - line, line)?),
-            b'$' => match number(bytes, at - 2 - line, line)? {
-                -1 => {}
-                length => {
-                    let length = usize::try_from(length).map_err(|_| Malformed::Other)?;
-                    if length > limit.saturating_sub(at) {
-                        return Err(Malformed::TooLong(length as u64));
-                    }
-                    match bytes.get(at + length..at + length + 2) {
-                        Some(b"\r\n") => at += length + 2,
-                        Some(_) => return Err(Malformed::Other),
-                        None => return Ok(None),
-                    }
-                }
-            },
-            b'*' => match number(bytes, at - 2 - line, line)? {
-                -1 | 0 => {}
-                count if count > ELEMENTS => return Err(Malformed::TooLong(count.unsigned_abs())),
-                count if count < 0 => return Err(Malformed::Other),
-                count => {
-                    *open.get_mut(depth).ok_or(Malformed::Other)? = count;
-                    depth += 1;
-                    continue;
-                }
-            },
-            _ => return Err(Malformed::Other),
-        }
-        if at > limit {
-            return Err(Malformed::TooLong(at as u64));
-        }
-        // One is over, and with it those of which it was the last.
+    Scan::default().end(bytes, limit)
+}
+
+/// How far an answer was looked through that is not there as a whole yet: what was seen is not looked at again, however
+/// small the pieces are that it comes in.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// How many answers are still to come at each depth.
+    open: [i64; DEPTH],
+    depth: usize,
+    at: usize,
+    elements: u32,
+}
+
+impl Scan {
+    /// Where the answer ends that `bytes` begin with, which are those of the last time and more; nothing where still more
+    /// are needed.
+    ///
+    /// # Errors
+    /// As for [`parse`].
+    pub fn end(&mut self, bytes: &[u8], limit: usize) -> Result<Option<usize>, Malformed> {
         loop {
-            let Some(left) = depth.checked_sub(1).and_then(|last| open.get_mut(last)) else { return Ok(Some(at)) };
+            let begin = self.at;
+            let Some((head, length)) = line(bytes.get(begin..).unwrap_or_default())? else { return Ok(None) };
+            let mut at = begin + length + 3;
+            let count = || number(bytes, begin + 1, length);
+            match head {
+                b'+' | b'-' => {}
+                b':' => drop(count()?),
+                b'$' => match count()? {
+                    -1 => {}
+                    length => {
+                        let length = usize::try_from(length).map_err(|_| Malformed::Other)?;
+                        if length > limit.saturating_sub(at) {
+                            return Err(Malformed::TooLong(length as u64));
+                        }
+                        match bytes.get(at + length..at + length + 2) {
+                            Some(b"\r\n") => at += length + 2,
+                            Some(_) => return Err(Malformed::Other),
+                            None => return Ok(None),
+                        }
+                    }
+                },
+                _ => match count()? {
+                    -1 | 0 => {}
+                    count if count < 0 => return Err(Malformed::Other),
+                    count => {
+                        let more = u32::try_from(count).ok().and_then(|count| self.elements.checked_add(count));
+                        self.elements =
+                            more.filter(|all| *all <= ELEMENTS).ok_or(Malformed::TooLong(count.unsigned_abs()))?;
+                        *self.open.get_mut(self.depth).ok_or(Malformed::Other)? = count;
+                        self.depth += 1;
+                        self.at = at;
+                        continue;
+                    }
+                },
+            }
+            if at > limit {
+                return Err(Malformed::TooLong(at as u64));
+            }
+            self.at = at;
+            if self.close() {
+                return Ok(Some(at));
+            }
+        }
+    }
+
+    /// One answer is over, and with it those of which it was the last; says whether it was the last of all.
+    fn close(&mut self) -> bool {
+        while let Some(left) = self.depth.checked_sub(1).and_then(|last| self.open.get_mut(last)) {
             *left -= 1;
             if *left > 0 {
-                break;
+                return false;
             }
-            depth -= 1;
+            self.depth -= 1;
         }
+        true
     }
 }
 
