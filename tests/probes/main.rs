@@ -23,6 +23,7 @@ mod http_misbehaving;
 mod icmp;
 mod module;
 mod redis;
+mod redis_exporter;
 mod secure;
 mod servers;
 mod tcp;

@@ -24,8 +24,8 @@ pub(crate) use fuse::{Hanging, with_own_mounts};
 pub(crate) use http::{Answer, Connection, Method};
 pub(crate) use nginx::Nginx;
 pub(crate) use peer::{
-    COLLECTORS, Peer, blackbox_exporter, find, node_exporter, process_exporter, prometheus, rotel, tinyproxy,
-    victoria_metrics,
+    COLLECTORS, Peer, blackbox_exporter, find, node_exporter, process_exporter, prometheus, redis_exporter, rotel,
+    tinyproxy, victoria_metrics,
 };
 pub(crate) use redis::{Redis, redis, redis_unready, sentinel};
 

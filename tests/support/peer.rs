@@ -65,6 +65,17 @@ pub(crate) fn process_exporter(config: &str) -> Option<Peer> {
     Some(peer)
 }
 
+/// Debian's redis_exporter of the server on `port`.
+pub(crate) fn redis_exporter(port: u16) -> Option<Peer> {
+    let program = find("prometheus-redis-exporter").or_else(|| find("redis_exporter"))?;
+    let peer = Peer::spawn(&program, |own, command, _| {
+        command.arg(format!("-web.listen-address=127.0.0.1:{own}"));
+        command.arg(format!("-redis.addr=redis://127.0.0.1:{port}"));
+    });
+    peer.wait_answer("/health");
+    Some(peer)
+}
+
 /// Prometheus with this configuration, in which `PORT` of the scraped agent stands already.
 pub(crate) fn prometheus(config: &str) -> Option<Peer> {
     let program = find("prometheus")?;
