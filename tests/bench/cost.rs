@@ -15,6 +15,7 @@
 mod backlog;
 #[path = "../support/collector.rs"]
 mod collector;
+mod databases;
 mod encoding;
 #[path = "../support/http_collector.rs"]
 mod http_collector;
@@ -45,6 +46,7 @@ const SECTIONS: &[Section] = &[
     ("room", processes::room),
     ("arranging", probes::arranging),
     ("probes", probes::probes),
+    ("redis", databases::redis),
     ("memory", outside::memory),
     ("backlog", backlog::backlog),
     ("binary", outside::binary),

@@ -12,6 +12,12 @@ use crate::support::{Agent, COLLECTORS, Connection, Launch, node_exporter};
 const SCRAPES: u32 = 20;
 const ROUNDS: usize = 15;
 
+/// What a process has paid so far: user and system time of all its threads, to the nanosecond.
+pub(crate) fn cpu_of(pid: Pid) -> Duration {
+    let clock: ClockId = clock_getcpuclockid(pid).expect("the process has a clock");
+    clock_gettime(clock).expect("its clock can be read").into()
+}
+
 /// What one program pays for a scrape: user and system time of all its threads, to the nanosecond.
 struct Payer {
     pid: Pid,
@@ -25,11 +31,6 @@ impl Payer {
         Payer { pid, connection: Connection::tcp(port).expect("it listens"), headers, rounds: Vec::new() }
     }
 
-    fn cpu(&self) -> Duration {
-        let clock: ClockId = clock_getcpuclockid(self.pid).expect("the process has a clock");
-        clock_gettime(clock).expect("its clock can be read").into()
-    }
-
     fn scrapes(&mut self, count: u32) {
         for _ in 0..count {
             let answer = self.connection.get("/metrics", self.headers).expect("a page");
@@ -38,9 +39,9 @@ impl Payer {
     }
 
     fn round(&mut self) {
-        let before = self.cpu();
+        let before = cpu_of(self.pid);
         self.scrapes(SCRAPES);
-        self.rounds.push((self.cpu() - before) / SCRAPES);
+        self.rounds.push((cpu_of(self.pid) - before) / SCRAPES);
     }
 
     fn cost(&mut self) -> Duration {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::door::{Door, closed};
 use super::events::Events;
 use super::info::{Info, Mode};
@@ -18,6 +20,10 @@ use crate::probes::{Checking, Probe, ProbeError, Report, Setting};
 /// How long a connection is kept: then the name is looked up anew, the password read, and a new certificate seen.
 const KEPT: Duration = Duration::from_secs(3_600);
 
+/// How often it is asked how the durations of each command are spread: to tell that takes a server several times as long
+/// as all the rest.
+const SPREAD: Duration = Duration::from_secs(55);
+
 /// Who asks one server.
 pub(super) struct Asking {
     door: Door,
@@ -28,6 +34,8 @@ pub(super) struct Asking {
     questions: Questions,
     events: Events,
     keys: Keys,
+    /// When that was asked last.
+    spread: Option<Instant>,
     /// Whether it is known what kind of server it is.
     known: bool,
     /// The memory that questions are put together in.
@@ -55,6 +63,7 @@ impl Asking {
             events: Events::new(&series),
             keys: Keys::new(&series, &redis.keys, &redis.streams, &redis.key_groups),
             series,
+            spread: None,
             known: false,
             out: Vec::new(),
         }
@@ -64,6 +73,7 @@ impl Asking {
     async fn connect(&mut self, report: &mut Report) -> Result<Link, ProbeError> {
         self.questions.forget();
         self.info.commands.forget();
+        self.spread = None;
         self.door.open(report).await
     }
 
@@ -105,9 +115,16 @@ impl Asking {
     fn compose(&mut self) -> usize {
         self.out.clear();
         command(&[b"PING"], &mut self.out);
-        command(&[b"INFO", b"all"], &mut self.out);
-        // Of whom nothing is known yet, only that is asked.
-        let more = if self.known { self.questions.ask(self.info.mode, self.info.version, &mut self.out) } else { 0 };
+        let spread = self.spread.is_none_or(|last| last.elapsed() >= SPREAD);
+        // Several sections at a time are known since version 7. Of whom nothing is known yet, only that is asked.
+        let sections: &[&[u8]] = match (spread, self.info.version) {
+            (false, 7..) if self.info.mode != Mode::Sentinel => &[b"INFO", b"default", b"commandstats"],
+            _ => &[b"INFO", b"all"],
+        };
+        command(sections, &mut self.out);
+        self.info.commands.start(spread);
+        let Info { mode, version, .. } = self.info;
+        let more = if self.known { self.questions.ask(mode, version, spread, &mut self.out) } else { 0 };
         2 + more
     }
 
@@ -127,6 +144,9 @@ impl Asking {
         };
         report.put_with(&metrics::UP, &self.series.own, 1_i64);
         self.info.write(text, report);
+        if self.info.commands.is_spread() {
+            self.spread = Some(Instant::now());
+        }
         let said = replies.collect::<Vec<_>>();
         if self.known {
             self.told(&said, version, report);
@@ -178,7 +198,7 @@ impl Asking {
             self.known = true;
             self.out.clear();
             let version = self.info.version;
-            let count = self.questions.ask(self.info.mode, version, &mut self.out);
+            let count = self.questions.ask(self.info.mode, version, true, &mut self.out);
             let answers = link.ask(&self.out, count).await.map_err(failed)?;
             let replies: Vec<Reply> = answers.iter().collect();
             self.told(&replies, version, report);

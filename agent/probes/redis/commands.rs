@@ -24,6 +24,8 @@ pub(super) struct Commands {
     known: HashMap<Box<str>, usize>,
     rows: Vec<Row>,
     check: u32,
+    /// Whether it is told in this check how durations are spread; else that of before holds.
+    spread: bool,
     left_out: u64,
 }
 
@@ -48,7 +50,9 @@ struct Steps {
     said: usize,
     /// The bucket without an upper bound, the sum and the count.
     rest: Option<[Labels; 3]>,
+    /// Calls and their microseconds when they were said.
     count: i64,
+    sum: i64,
 }
 
 struct Step {
@@ -62,12 +66,26 @@ struct Step {
 
 impl Commands {
     pub(super) fn new(series: &Series) -> Commands {
-        Commands { series: series.clone(), known: HashMap::new(), rows: Vec::new(), check: 0, left_out: 0 }
+        Commands {
+            series: series.clone(),
+            known: HashMap::new(),
+            rows: Vec::new(),
+            check: 0,
+            spread: true,
+            left_out: 0,
+        }
     }
 
-    pub(super) fn start(&mut self) {
+    /// Begins a check, in which it is told how durations are `spread`, or not.
+    pub(super) fn start(&mut self, spread: bool) {
+        self.spread = spread;
         self.check = self.check.wrapping_add(1);
         self.left_out = 0;
+    }
+
+    /// Whether this check is one of those in which it is told how durations are spread.
+    pub(super) fn is_spread(&self) -> bool {
+        self.spread
     }
 
     pub(super) fn left_out(&self) -> u64 {
@@ -107,14 +125,16 @@ impl Commands {
         let Some(name) = key.strip_prefix("cmdstat_") else { return };
         let whole = |key| part(value, key).and_then(|number| number.parse::<i64>().ok());
         let (Some(calls), Some(microseconds)) = (whole("calls"), whole("usec")) else { return };
-        let check = self.check;
+        let (check, spread) = (self.check, self.spread);
         let Some(row) = self.row(name) else {
             self.left_out += 1;
             return;
         };
         (row.seen, row.calls, row.microseconds) = (check, calls, microseconds);
         (row.rejected, row.failed) = (part_number(value, "rejected_calls"), part_number(value, "failed_calls"));
-        (row.percentiles.said, row.buckets.said) = (0, 0);
+        if spread {
+            (row.percentiles.said, row.buckets.said) = (0, 0);
+        }
     }
 
     /// Takes a line of the section Latencystats: `p50=0.001,p99=1.003`.
@@ -146,7 +166,10 @@ impl Commands {
             let mut pairs = said.items();
             while let (Some(key), Some(value)) = (pairs.next().and_then(Reply::text), pairs.next()) {
                 match key {
-                    "calls" => row.buckets.count = value.number().unwrap_or(0),
+                    "calls" => {
+                        row.buckets.count = value.number().unwrap_or(0);
+                        row.buckets.sum = row.microseconds;
+                    }
                     "histogram_usec" => {
                         let mut buckets = value.items();
                         while let (Some(bound), Some(count)) =
@@ -200,10 +223,10 @@ impl Commands {
             for step in row.buckets.said() {
                 report.put_with(&LATENCIES, &step.labels, step.value as i64);
             }
-            let calls = row.buckets.count;
+            let Steps { count: calls, sum: microseconds, .. } = row.buckets;
             let [infinite, sum, count] = row.buckets.rest(series, &row.name);
             report.put_with(&LATENCIES, infinite, calls);
-            report.put_with(&LATENCIES, sum, row.microseconds);
+            report.put_with(&LATENCIES, sum, microseconds);
             report.put_with(&LATENCIES, count, calls);
         }
     }

@@ -122,7 +122,6 @@ impl Info {
         let mut instance = [""; INSTANCE.len()];
         let mut left_out_databases = 0;
         self.errors.start();
-        self.commands.start();
         self.replication.start();
         self.primaries.start();
         self.databases.iter_mut().for_each(|database| database.seen = false);
@@ -275,31 +274,4 @@ impl Info {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_stands_in_its_section() {
-        let mut seen = Vec::new();
-        parse(
-            "# Server\r\nredis_version:7.0.15\r\nos:Linux 6:x\r\n\r\n# Keyspace\r\ndb0:keys=2,expires=0\r\nodd\r\n",
-            |section, key, value| {
-                seen.push((section, key, value));
-            },
-        );
-        assert_eq!(
-            seen,
-            [
-                ("Server", "redis_version", "7.0.15"),
-                ("Server", "os", "Linux 6:x"),
-                ("Keyspace", "db0", "keys=2,expires=0")
-            ]
-        );
-    }
-
-    #[test]
-    fn a_part_is_found_by_its_whole_name() {
-        assert_eq!(part("calls=1,usec=12,usec_per_call=12.00", "usec"), Some("12"));
-        assert_eq!(part("calls=1,usec_per_call=12.00", "usec"), None);
-    }
-}
+mod tests;

@@ -142,12 +142,14 @@ impl Questions {
         self.standings.iter_mut().for_each(|standing| standing.rest = 0);
     }
 
-    /// Appends what is asked of such a server in this check, and says how many answers there will be.
-    pub(super) fn ask(&mut self, mode: Mode, version: u32, out: &mut Vec<u8>) -> usize {
+    /// Appends what is asked of such a server in this check, how durations are `spread` too or not, and says how many
+    /// answers there will be.
+    pub(super) fn ask(&mut self, mode: Mode, version: u32, spread: bool, out: &mut Vec<u8>) -> usize {
         let mut count = 0;
         for (question, standing) in QUESTIONS.iter().zip(&mut self.standings) {
             standing.rest = standing.rest.saturating_sub(1);
-            standing.asked = (question.of)(mode) && standing.rest == 0;
+            let now = spread || question.what != What::LatencyHistogram;
+            standing.asked = (question.of)(mode) && standing.rest == 0 && now;
             if version > 0 && version < question.since && (question.of)(mode) {
                 standing.asked = false;
                 refuse(standing, question, Why::Version, &self.series, &mut self.changed);

@@ -18,7 +18,12 @@ pub(super) struct Series {
 
 impl Series {
     pub(super) fn of(setting: &Setting) -> Series {
-        let (probe, server) = (setting.probe.clone(), setting.target.clone());
+        Series::named(&setting.probe, &setting.target)
+    }
+
+    /// Of the probe `probe`, which asks `server`.
+    pub(super) fn named(probe: &str, server: &str) -> Series {
+        let (probe, server) = (probe.to_owned(), server.to_owned());
         let own = Labels::new(&[("probe", &probe), ("server", &server)]);
         Series { probe, server, own }
     }

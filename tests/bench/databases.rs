@@ -1,0 +1,134 @@
+//! Cost of asking a database how it is, beside the exporter that people run for it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use nix::unistd::Pid;
+use vigie::config::Config;
+use vigie::page::prometheus::{Format, Renderer};
+use vigie::probes::{Plan, Probe, Report as Said};
+use vigie::snapshot::{Labels, Reading, Snapshot};
+
+use crate::inside::{cpu, open};
+use crate::outside::cpu_of;
+use crate::report::{Report, milliseconds, quartile};
+use crate::support::{Agent, Connection, Launch, Redis, find, redis as server, redis_exporter};
+
+const ROUNDS: usize = 60;
+
+/// Targets of one agent, for its memory.
+const TARGETS: usize = 10;
+
+/// A probe without a supervisor, and what it said last.
+struct Asked {
+    probe: Box<dyn Probe>,
+    labels: Labels,
+    runtime: tokio::runtime::Runtime,
+    reading: Arc<Reading>,
+}
+
+impl Asked {
+    fn of(plan: &Plan) -> Asked {
+        let setting = plan.setting(&Arc::new(open(std::path::Path::new("/"))));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        Asked { probe: plan.make(&setting), labels: setting.labels(&[]), runtime, reading: Arc::default() }
+    }
+
+    fn check(&mut self) {
+        let mut reading = std::mem::take(&mut self.reading);
+        Arc::get_mut(&mut reading).expect("nobody else holds it").start(Instant::now(), SystemTime::now());
+        let mut said = Said::new(reading, &self.labels);
+        self.runtime.block_on(self.probe.check(&mut said)).expect("the target is well");
+        self.reading = said.into_reading();
+    }
+}
+
+/// What the server spent on its own commands, in microseconds.
+fn spent(server: &Redis, commands: &[&str]) -> f64 {
+    let stats = server.cli(&["info", "commandstats"]);
+    let of = |command: &&str| {
+        let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:")).map(str::to_owned));
+        let usec = line.as_deref().and_then(|line| line.split("usec=").nth(1)?.split(',').next()?.parse::<f64>().ok());
+        usec.unwrap_or(0.0)
+    };
+    commands.iter().map(of).sum()
+}
+
+pub(crate) fn redis(report: &mut Report) {
+    report.title("Redis: a check and its page, beside a scrape of redis_exporter");
+    let (Some(server), Some(benchmark)) = (server(&[]), find("redis-benchmark")) else {
+        return report.skipped("redis", "redis-server and redis-tools are not installed");
+    };
+    // Commands in use, each with a spread of durations.
+    let mut work = std::process::Command::new(benchmark);
+    work.args(["-p", &server.port.to_string(), "-q", "-n", "2000"]).stdout(std::process::Stdio::null());
+    work.status().expect("redis-benchmark runs");
+    let set = format!("probe.redis=[{{ name = 'a', url = 'redis://{}' }}]", server.address());
+    let config = Config::load_in(&|_| None, None, &[set]).expect("a configuration");
+    let mut asked = Asked::of(&config.probe.plans()[0]);
+    (0..20).for_each(|_| asked.check());
+    let commands = ["ping", "info", "config|get", "slowlog|len", "slowlog|get", "latency|latest", "latency|histogram"];
+    let before = spent(&server, &commands);
+    (0..ROUNDS).for_each(|_| asked.check());
+    let of_server = (spent(&server, &commands) - before) / ROUNDS as f64;
+
+    // The first check of all asks for how durations are spread as well, which is asked once a minute.
+    let before = spent(&server, &commands);
+    (0..10).for_each(|_| Asked::of(&config.probe.plans()[0]).check());
+    let of_spread = (spent(&server, &commands) - before) / 10.0;
+
+    let (mut checks, mut pages, mut most) = (Vec::new(), Vec::new(), 0);
+    let (mut renderer, mut page) = (Renderer::default(), Vec::new());
+    for _ in 0..ROUNDS {
+        checks.push(cpu(|| asked.check()));
+        let readings = vec![Arc::clone(&asked.reading)];
+        let snapshot = Snapshot { readings, at: Instant::now(), taken: SystemTime::now() };
+        page.clear();
+        pages.push(cpu(|| renderer.render(&snapshot, Format::Text, &mut page)));
+        drop(snapshot);
+        most = most.max(allocation_counter::measure(|| asked.check()).count_total);
+    }
+    let (check, page) = (quartile(&mut checks), quartile(&mut pages));
+    report.fact("series", &asked.reading.series().to_string());
+    report.fact("rendering them", &milliseconds(page));
+    report.at_most("the server's time for a check", of_server / 1e3, 0.5, "ms");
+    report.at_most("the same with how durations are spread", of_spread / 1e3, 2.0, "ms");
+    report.at_most("a check", check.as_secs_f64() * 1e3, 0.5, "ms");
+    report.at_most("the most allocations of a check", most as f64, 64.0, "");
+    match redis_exporter(server.port) {
+        None => report.skipped("beside redis_exporter", "prometheus-redis-exporter is not installed"),
+        Some(exporter) => {
+            let mut connection = Connection::tcp(exporter.port).expect("it listens");
+            let mut scrapes: Vec<Duration> = Vec::new();
+            for round in 0..ROUNDS {
+                let before = cpu_of(exporter.pid());
+                let _ = connection.get("/metrics", &[]).expect("a page");
+                if round >= 10 {
+                    scrapes.push(cpu_of(exporter.pid()) - before);
+                }
+            }
+            let scrape = quartile(&mut scrapes);
+            report.fact("a scrape of redis_exporter", &milliseconds(scrape));
+            let ratio = (check + page).as_secs_f64() / scrape.as_secs_f64();
+            report.at_most("a check and its page / a scrape", ratio, 1.0 / 3.0, "");
+        }
+    }
+    let (none, ten) = (resident(&server, 0), resident(&server, TARGETS));
+    report.at_most("memory for ten targets", (ten - none) / 1024.0, 1.5, "MiB");
+}
+
+/// The memory of an agent with so many targets, in KiB, once it has seen all that they say.
+fn resident(server: &Redis, targets: usize) -> f64 {
+    let table =
+        |index| format!("[[probe.redis]]\nname = 'p{index}'\nurl = 'redis://{}'\ninterval = '1s'\n", server.address());
+    let config: String = (0..targets).map(table).collect();
+    let agent = Agent::launch(&Launch { config: Some(&config), ..Launch::new() });
+    for _ in 0..8 {
+        std::thread::sleep(Duration::from_millis(800));
+        let _ = agent.get("/metrics", &[]);
+    }
+    let file = format!("/proc/{}/smaps_rollup", Pid::from_raw(agent.pid().as_raw()));
+    let text = std::fs::read_to_string(file).expect("the agent's memory");
+    let line = text.lines().find_map(|line| line.strip_prefix("Private_Dirty:")).expect("what is its own");
+    line.trim().split(' ').next().and_then(|word| word.parse().ok()).expect("a number")
+}
