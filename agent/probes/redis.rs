@@ -4,12 +4,13 @@
 //! that is asked changes anything, waits for anything, or takes longer the more data there is.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
 use super::secure::Tls;
 use super::{Ask, Kind, Plan, Probe, Setting};
-use crate::config::Secret;
+use crate::config::{Secret, quantity};
 use crate::metric::Metric;
 use asking::Asking;
 use keys::Key;
@@ -79,6 +80,10 @@ pub struct Redis {
     /// What TLS is spoken with, to a url of rediss.
     #[serde(default)]
     pub tls: Tls,
+    /// How often it is asked how the durations of each command are spread: to tell that takes a server several times as
+    /// long as all the rest.
+    #[serde(default = "minute", deserialize_with = "quantity::duration::<_, 0, 3_600_000>")]
+    pub latency_interval: Duration,
     /// Keys whose length is told.
     #[serde(default, deserialize_with = "few")]
     pub keys: Vec<Key>,
@@ -88,6 +93,10 @@ pub struct Redis {
     /// Patterns whose keys are counted, a piece with each check.
     #[serde(default, deserialize_with = "few")]
     pub key_groups: Vec<Key>,
+}
+
+fn minute() -> Duration {
+    Duration::from_secs(60)
 }
 
 /// The most keys, streams or patterns of one server.
@@ -104,10 +113,11 @@ fn few<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Key>, D::Error> {
 impl fmt::Debug for Redis {
     /// Where the secret is, not what it is.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Redis { url, user, password, tls, keys, streams, key_groups } = self;
+        let Redis { url, user, password, tls, latency_interval, keys, streams, key_groups } = self;
         let password = password.as_ref().map(Secret::place);
         let mut told = f.debug_struct("Redis");
         told.field("url", url).field("user", user).field("password", &password).field("tls", tls);
+        told.field("latency_interval", latency_interval);
         told.field("keys", keys).field("streams", streams).field("key_groups", key_groups).finish()
     }
 }

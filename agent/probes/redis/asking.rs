@@ -20,9 +20,8 @@ use crate::probes::{Checking, Probe, ProbeError, Report, Setting};
 /// How long a connection is kept: then the name is looked up anew, the password read, and a new certificate seen.
 const KEPT: Duration = Duration::from_secs(3_600);
 
-/// How often it is asked how the durations of each command are spread: to tell that takes a server several times as long
-/// as all the rest.
-const SPREAD: Duration = Duration::from_secs(55);
+/// What a moment may come too early to be one.
+const SLACK: Duration = Duration::from_millis(500);
 
 /// Who asks one server.
 pub(super) struct Asking {
@@ -34,7 +33,8 @@ pub(super) struct Asking {
     questions: Questions,
     events: Events,
     keys: Keys,
-    /// When that was asked last.
+    latency_interval: Duration,
+    /// When it was last told how durations are spread.
     spread: Option<Instant>,
     /// Whether it is known what kind of server it is.
     known: bool,
@@ -63,6 +63,7 @@ impl Asking {
             events: Events::new(&series),
             keys: Keys::new(&series, &redis.keys, &redis.streams, &redis.key_groups),
             series,
+            latency_interval: redis.latency_interval,
             spread: None,
             known: false,
             out: Vec::new(),
@@ -115,7 +116,7 @@ impl Asking {
     fn compose(&mut self) -> usize {
         self.out.clear();
         command(&[b"PING"], &mut self.out);
-        let spread = self.spread.is_none_or(|last| last.elapsed() >= SPREAD);
+        let spread = self.spread.is_none_or(|last| last.elapsed() + SLACK >= self.latency_interval);
         // Several sections at a time are known since version 7. Of whom nothing is known yet, only that is asked.
         let sections: &[&[u8]] = match (spread, self.info.version) {
             (false, 7..) if self.info.mode != Mode::Sentinel => &[b"INFO", b"default", b"commandstats"],
