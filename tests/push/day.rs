@@ -277,7 +277,8 @@ impl Day {
         }
         let missing: u64 = self.ledger.lives.iter().map(|life| life.missing()).sum();
         let lost: u64 = counters.iter().map(|counters| counters.lost).sum();
-        assert_eq!(missing, lost, "what is missing is what the agents say they dropped");
+        let alone: Vec<&Vec<u64>> = self.ledger.lives.iter().map(|life| &life.alone).collect();
+        assert_eq!(missing, lost, "what is missing is what the agents say they dropped; alone are {alone:?}");
         let refused: Count = counters.iter().fold(Count::default(), |sum, counters| Count {
             requests: sum.requests + counters.refused.requests,
             points: sum.points + counters.refused.points,

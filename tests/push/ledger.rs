@@ -43,13 +43,16 @@ pub(crate) struct Life {
     measured: u64,
     /// The second request of the last snapshot has not come.
     half: bool,
+    /// Snapshots without a second request that were not the last.
+    pub(crate) alone: Vec<u64>,
 }
 
 impl Life {
     /// Requests that did not come, of those before the last.
     pub(crate) fn missing(&self) -> u64 {
         let made = self.snapshots.last().map_or(0, |last| last + 1);
-        let measured = made - u64::from(self.half);
+        // Before the first snapshot there may have been nothing to measure.
+        let measured = made - u64::from(self.half) - u64::from(self.alone.first() == Some(&0));
         (made - self.snapshots.len() as u64) + measured.checked_sub(self.measured).unwrap()
     }
 }
@@ -78,6 +81,7 @@ impl Ledger {
         };
         let before = self.last.replace((id, connection, answer));
         let points = if self.seen.insert(id) {
+            assert!(!matches!(before, Some((_, _, Answer::Later))), "what was to be sent again was given up");
             self.look(&request)
         } else {
             self.again += 1;
@@ -123,6 +127,9 @@ impl Ledger {
                     self.lives.push(Life { start, ..Life::default() });
                 }
                 let life = self.lives.last_mut().unwrap();
+                if life.half {
+                    life.alone.extend(life.snapshots.last());
+                }
                 assert!(life.snapshots.last().is_none_or(|last| *last < number), "snapshot {number} comes late");
                 life.snapshots.insert(number);
                 life.half = true;
