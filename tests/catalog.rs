@@ -320,7 +320,7 @@ fn sums_of_the_agent_do_not_start_with_the_host() {
             Some("process") if !attribute_keys(metric).contains(GROUP) => Since::Process,
             // What groups use is counted from the agent's first look.
             Some("process") => Since::Agent,
-            Some("vigie") => Since::Agent,
+            Some("vigie" | "httpcheck") => Since::Agent,
             Some("container" | "redis" | "systemd") => Since::Unknown,
             _ => Since::Boot,
         };

@@ -16,7 +16,8 @@ A host shows what its kernel has: what it lacks gives no series. `{…}` in a na
 field. `—` means that this side has no such metric. Over OTLP a *sum* of a counter starts where the counter does:
 with the host, with the agent (`process.*`, `vigie.*`), or after a reset; that of a unit or a container, whose start the
 kernel does not tell, when it was first seen. What other programs leave in text files keeps its name there and counts
-from when it was first seen; of their histograms and summaries those are pushed whose samples agree with one another.
+from when it was first seen; of their histograms and summaries those are pushed whose samples agree with one another. What begins with `httpcheck.` is
+pushed where `otlp.naming` is `collector`.
 ";
 
 /// One table a source.

@@ -26,6 +26,7 @@ mod content;
 mod cookies;
 pub mod expect;
 mod headers;
+mod httpcheck;
 mod redirect;
 mod telling;
 mod traceparent;

@@ -273,6 +273,7 @@ impl Encoder {
     /// How a metric is pushed; nothing where it is not.
     fn pushed(&self, metric: &MetricRef) -> Option<Pushed> {
         let (name, unit) = match metric.otel {
+            Some(otel) if !self.naming.knows(otel.name) => return None,
             Some(otel) => {
                 let (name, unit) = self.naming.metric(otel.name, otel.unit.unwrap_or(metric.unit).ucum());
                 (name.to_owned(), unit)

@@ -37,6 +37,9 @@ static METRICS: &[RenamedMetric] = &[
     ("system.process.created", "system.processes.created", "{processes}"),
 ];
 
+/// How metrics begin that only the Collector knows: of its receiver `httpcheck`.
+static ONLY_THERE: &str = "httpcheck.";
+
 /// An attribute that the Collector calls otherwise.
 struct Renamed {
     key: &'static str,
@@ -82,6 +85,11 @@ impl Naming {
             Naming::Semconv => SCHEMA_URL,
             Naming::Collector => "",
         }
+    }
+
+    /// Whether a metric is told at all.
+    pub(super) fn knows(self, name: &str) -> bool {
+        self == Naming::Collector || !name.starts_with(ONLY_THERE)
     }
 
     /// The name and the unit of a metric.

@@ -61,9 +61,12 @@ impl Probe for Asking {
                 secrets: &secrets,
                 trace: trace.as_ref(),
                 cookies: Cookies::default(),
-                telling: Telling::new(report, series),
+                telling: Telling::new(report, series, http.method.0.as_str()),
             };
             let answer = check.run().await.map_err(|error| secrets.hide(error));
+            if let Err(error) = &answer {
+                check.telling.reason = error.reason;
+            }
             match &trace {
                 Some(trace) => answer.map_err(|error| trace.mark(error)),
                 None => answer,

@@ -7,7 +7,11 @@ use hyper::header::{CONTENT_LENGTH, LAST_MODIFIED};
 use hyper::{Method, Response, StatusCode};
 
 use super::content::Content;
+use super::httpcheck;
+use tokio::time::Instant;
+
 use crate::metric::{Label, Metric, Since, Unit};
+use crate::probes::Reason;
 use crate::probes::connect::FAILED_DUE_TO_REGEX;
 use crate::probes::{KIND, LABELS, PROBE, Report, Setting, TARGET};
 use crate::snapshot::Labels;
@@ -29,7 +33,7 @@ static VERSION: Metric =
         .otel("vigie.probe.http.version");
 static SSL: Metric = Metric::gauge("probe_http_ssl", Unit::One, "Whether the last answer came over TLS.")
     .labels(LABELS)
-    .otel("vigie.probe.http.tls");
+    .otel("vigie.probe.http.encrypted");
 static CONTENT_LENGTH_SAID: Metric = Metric::gauge(
     "probe_http_content_length",
     Unit::Bytes,
@@ -64,17 +68,21 @@ pub(super) const TOLD: &[&Metric] = &[
     &UNCOMPRESSED_LENGTH,
     &REDIRECTS,
     &LAST_MODIFIED_AT,
+    httpcheck::TOLD[0],
+    httpcheck::TOLD[1],
+    httpcheck::TOLD[2],
 ];
 
 /// The labels of one probe's series.
 pub(super) struct Series {
     phases: [Labels; 5],
+    httpcheck: httpcheck::Series,
 }
 
 impl Series {
     pub(super) fn of(setting: &Setting) -> Series {
         let phases = ["resolve", "connect", "tls", "processing", "transfer"];
-        Series { phases: phases.map(|phase| setting.labels(&[("phase", phase)])) }
+        Series { phases: phases.map(|phase| setting.labels(&[("phase", phase)])), httpcheck: Default::default() }
     }
 }
 
@@ -101,19 +109,24 @@ struct Head {
 /// What was seen so far. It is written when the check ends, also where it takes too long.
 pub(super) struct Telling<'a> {
     pub(super) report: &'a mut Report,
-    series: &'a Series,
+    series: &'a mut Series,
+    method: &'a str,
+    begun: Instant,
     pub(super) phases: Phases,
     head: Head,
     pub(super) content: Content,
     pub(super) redirects: u64,
     /// Whether something else was said than expected.
     pub(super) unlike: bool,
+    /// Why it failed, where it did: it takes too long unless something else is said.
+    pub(super) reason: Reason,
 }
 
 impl<'a> Telling<'a> {
-    pub(super) fn new(report: &'a mut Report, series: &'a Series) -> Telling<'a> {
+    pub(super) fn new(report: &'a mut Report, series: &'a mut Series, method: &'a str) -> Telling<'a> {
         let (phases, head, content) = Default::default();
-        Telling { report, series, phases, head, content, redirects: 0, unlike: false }
+        let (begun, reason) = (Instant::now(), Reason::Timeout);
+        Telling { report, series, method, begun, phases, head, content, redirects: 0, unlike: false, reason }
     }
 
     /// Forgets the answer that was sent on from.
@@ -170,5 +183,7 @@ impl Drop for Telling<'_> {
         if let Some(last_modified) = self.head.last_modified {
             self.report.put(&LAST_MODIFIED_AT, last_modified);
         }
+        let (status, reason, took) = (self.head.status, self.reason.word(), self.begun.elapsed());
+        self.series.httpcheck.tell(self.report, self.method, status, reason, took);
     }
 }

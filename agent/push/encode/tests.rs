@@ -288,6 +288,14 @@ fn the_collectors_names_merge_what_it_has_as_one() {
 }
 
 #[test]
+fn what_only_the_collector_knows_is_told_in_its_words_alone() {
+    static CHECKED: Metric = Metric::otel_only(Kind::Gauge, "httpcheck.duration", Unit::Of("ms"), "How long it took.");
+    let reading = || reading(1000, |reading| reading.put(&CHECKED, 7_i64));
+    let told = |naming| sent(&mut Encoder::new(&Resource::default(), naming, STARTS), &[reading()]).len();
+    assert_eq!((told(Naming::Semconv), told(Naming::Collector)), (0, 1));
+}
+
+#[test]
 fn a_steady_push_allocates_nothing_for_a_point() {
     for count in [2_000, 20_000] {
         let devices: Vec<Labels> = (0..count).map(|index| device(&format!("sd{index}"))).collect();
