@@ -29,6 +29,7 @@ const PLAIN: &str = r#"
     location = /two { return 301 /three; }
     location = /three { return 301 /json; }
     location = /file { return 302 file:///etc/passwd; }
+    location = /relative { absolute_redirect off; return 302 who; }
     location = /away { return 302 http://localhost:PORT/who; }
     location = /login { add_header Set-Cookie "session=1; Path=/; HttpOnly"; return 302 /who; }
     location = /gzip { gzip on; gzip_types text/plain; return 200 "needle in a haystack needle in a haystack needle in a haystack needle in a haystack"; }
@@ -176,6 +177,8 @@ fn redirects_are_followed_as_far_as_they_may_be() {
     is(&site.plain("/circle", ""), "redirect", &["more than 10 times", "where it has been before"]);
     is(&site.plain("/to", "follow_redirects = false"), "status", &["302 Found", "set `follow_redirects`"]);
     is(&site.plain("/to", "follow_redirects = false\nstatus = 302"), "good", &[]);
+    let named = "headers = { host = 'shop.example' }\nexpect = '^GET shop.example '";
+    is(&site.plain("/relative", named), "good", &[]);
     is(&site.plain("/file", ""), "redirect", &["redirects to a URL of file:, where no check goes"]);
     is(&site.plain("/login", "expect = 'session=1'"), "good", &[]);
     let post = "method = 'POST'\nheaders = { content-type = 'text/x' }\nbody = 'abc'\n";

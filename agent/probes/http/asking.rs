@@ -50,8 +50,10 @@ impl Probe for Asking {
     fn check<'a>(&'a mut self, report: &'a mut Report) -> Checking<'a> {
         Box::pin(async {
             let Asking { http, sent, connector, secure, series, aside } = self;
-            let secrets = sent.reveal()?;
-            let trace = if http.traceparent { Some(Trace::begin()?) } else { None };
+            let mut telling = Telling::new(report, series, http.method.0.as_str());
+            let secrets = sent.reveal().map_err(|error| telling.fail(error))?;
+            let trace =
+                if http.traceparent { Some(Trace::begin().map_err(|error| telling.fail(error))?) } else { None };
             let mut check = Check {
                 http,
                 sent,
@@ -61,12 +63,9 @@ impl Probe for Asking {
                 secrets: &secrets,
                 trace: trace.as_ref(),
                 cookies: Cookies::default(),
-                telling: Telling::new(report, series, http.method.0.as_str()),
+                telling,
             };
-            let answer = check.run().await.map_err(|error| secrets.hide(error));
-            if let Err(error) = &answer {
-                check.telling.reason = error.reason;
-            }
+            let answer = check.run().await.map_err(|error| secrets.hide(check.telling.fail(error)));
             match &trace {
                 Some(trace) => answer.map_err(|error| trace.mark(error)),
                 None => answer,
@@ -164,7 +163,7 @@ impl Check<'_> {
                 // Who speaks HTTP/2 only offers the other too: a server that lacks the one says so instead of nothing.
                 Version::Auto | Version::Http2 => &[b"h2", b"http/1.1"],
             };
-            let named = if *first { self.named() } else { None };
+            let named = self.named(url);
             let host = named.as_ref().map_or(url.host.as_str(), Authority::host);
             let stream = self.secure.handshake(socket, host, alpn, self.telling.report).await?;
             self.telling.phases.tls += begun.elapsed();

@@ -5,15 +5,13 @@ use std::time::{Duration, UNIX_EPOCH};
 use hyper::body::Body;
 use hyper::header::{CONTENT_LENGTH, LAST_MODIFIED};
 use hyper::{Method, Response, StatusCode};
+use tokio::time::Instant;
 
 use super::content::Content;
 use super::httpcheck;
-use tokio::time::Instant;
-
 use crate::metric::{Label, Metric, Since, Unit};
-use crate::probes::Reason;
 use crate::probes::connect::FAILED_DUE_TO_REGEX;
-use crate::probes::{KIND, LABELS, PROBE, Report, Setting, TARGET};
+use crate::probes::{KIND, LABELS, PROBE, ProbeError, Reason, Report, Setting, TARGET};
 use crate::snapshot::Labels;
 
 static DURATION: Metric = Metric::gauge(
@@ -119,7 +117,7 @@ pub(super) struct Telling<'a> {
     /// Whether something else was said than expected.
     pub(super) unlike: bool,
     /// Why it failed, where it did: it takes too long unless something else is said.
-    pub(super) reason: Reason,
+    reason: Reason,
 }
 
 impl<'a> Telling<'a> {
@@ -127,6 +125,12 @@ impl<'a> Telling<'a> {
         let (phases, head, content) = Default::default();
         let (begun, reason) = (Instant::now(), Reason::Timeout);
         Telling { report, series, method, begun, phases, head, content, redirects: 0, unlike: false, reason }
+    }
+
+    /// Notes why it failed.
+    pub(super) fn fail(&mut self, error: ProbeError) -> ProbeError {
+        self.reason = error.reason;
+        error
     }
 
     /// Forgets the answer that was sent on from.

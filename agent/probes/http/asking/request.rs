@@ -7,6 +7,7 @@ use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::{Request, Uri};
 
 use super::super::traceparent::Trace;
+use super::super::url::Url;
 use super::super::written::Compression;
 use super::{Check, Question};
 use crate::probes::failure::{ProbeError, Reason};
@@ -36,7 +37,7 @@ impl Check<'_> {
         if !first && body.is_empty() {
             headers.remove(CONTENT_TYPE);
         }
-        let authority = self.named().filter(|_| *first).unwrap_or_else(|| url.authority.clone());
+        let authority = self.named(url).unwrap_or_else(|| url.authority.clone());
         let uri = if http2 {
             headers.remove(HOST);
             absolute(url.secure, authority, url.path.clone())
@@ -56,9 +57,10 @@ impl Check<'_> {
         Ok(request)
     }
 
-    /// The host that the configuration wants to be asked for, by a header of its own.
-    pub(super) fn named(&self) -> Option<Authority> {
-        self.sent.plain(&HOST)?.to_str().ok()?.parse().ok()
+    /// The host that the configuration wants to be asked for by a header of its own, as long as it is the same server.
+    pub(super) fn named(&self, url: &Url) -> Option<Authority> {
+        let host = self.sent.plain(&HOST).filter(|_| self.http.url.same_origin(url))?;
+        host.to_str().ok()?.parse().ok()
     }
 }
 
