@@ -112,6 +112,10 @@ pub fn check(cli: &Cli, config: &Config, connect: bool) -> anyhow::Result<()> {
     Options::of(&http)?;
     let disabled = config.samplers.disabled.len();
     writeln!(out, "samplers: {} of {}", samplers::ALL.len() - disabled, samplers::ALL.len())?;
+    // Not each time that the unit is reloaded.
+    if !is_journal(&out) {
+        peers::tell(config, &mut out)?;
+    }
     let taken = addresses::check(config, connect, &mut out)?;
     let pushes = check_push(&config.otlp, connect)?;
     let plans = config.probe.plans();
@@ -126,10 +130,6 @@ pub fn check(cli: &Cli, config: &Config, connect: bool) -> anyhow::Result<()> {
         failed = trial::run(Root::open(&paths.proc, &paths.sys, &paths.root)?, &plans, &mut out)?;
     } else if !plans.is_empty() {
         writeln!(out, "probes: {}", plans.len())?;
-    }
-    // Not each time that the unit is reloaded.
-    if !is_journal(&out) {
-        peers::tell(config, &mut out)?;
     }
     if taken > 0 {
         bail!("{taken} of {} addresses cannot be had", config.http.listen.len());

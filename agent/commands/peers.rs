@@ -45,9 +45,8 @@ pub(super) fn tell(config: &Config, out: &mut impl Write) -> io::Result<()> {
             9100 => writeln!(out, "  → systemctl disable --now {unit}, and http.listen = \":{port}\" takes its place")?,
             _ => writeln!(out, "  → once vigie's page has its series: systemctl disable --now {unit}")?,
         }
-        writeln!(out, "  docs/migrate.md has the rest")?;
     }
-    Ok(())
+    writeln!(out, "  docs/migrate.md has the rest")
 }
 
 fn find(peer: &'static Peer, root: &Path) -> Option<Found> {
