@@ -387,7 +387,7 @@ fn socket_unit(machine: &Machine) {
     for address in ["127.0.0.1:9844", "unix:/run/vigie.sock"] {
         assert!(said.contains(&format!("address: {address}, of vigie.socket")), "{said}");
     }
-    machine.shell("systemctl disable --now vigie.socket; rm -r /etc/systemd/system/vigie.socket.d");
+    machine.shell("systemctl disable --now vigie.socket; rm -r /etc/systemd/system/vigie.socket.d /run/vigie.sock");
     restart(machine);
     page(machine);
 }
