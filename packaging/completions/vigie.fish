@@ -34,7 +34,7 @@ complete -c vigie -n "__fish_vigie_needs_command" -f -a "sample" -d 'Read this h
 complete -c vigie -n "__fish_vigie_needs_command" -f -a "metrics" -d 'Print the reference of every metric: names, labels, units, meaning'
 complete -c vigie -n "__fish_vigie_needs_command" -f -a "capture" -d 'Save what is read of this host, scrubbed, as a folder that can stand for it: for a bug report'
 complete -c vigie -n "__fish_vigie_needs_command" -f -a "version" -d 'Print the version, and what it was built for'
-complete -c vigie -n "__fish_vigie_needs_command" -f -a "wait" -d 'Wait for a running agent, on the first address of http.listen'
+complete -c vigie -n "__fish_vigie_needs_command" -f -a "wait" -d 'Wait for a running agent, on the first address of http.listen or of an enabled vigie.socket'
 complete -c vigie -n "__fish_vigie_using_subcommand run" -l config -d 'The configuration [default: /etc/vigie/config.toml where it exists, else built-in defaults]' -r -F
 complete -c vigie -n "__fish_vigie_using_subcommand run" -l set -d 'One option, over the configuration: TOML or a bare word, such as sampling.interval=5s (repeatable)' -r
 complete -c vigie -n "__fish_vigie_using_subcommand run" -s h -l help -d 'Print help'
