@@ -35,6 +35,7 @@ pub mod secure;
 pub mod target;
 pub mod tcp;
 pub mod tls;
+pub mod unit;
 
 pub use failure::{ProbeError, Reason};
 pub use target::{Common, Target};
@@ -226,6 +227,7 @@ pub static ALL: &[&Kind] = &[
     &redis::KIND,
     &tcp::KIND,
     &tls::KIND,
+    &unit::KIND,
 ];
 
 /// The probes, `[[probe.KIND]]`: each kind's table is a type beside the probe.
@@ -252,6 +254,8 @@ pub struct Options {
     pub tcp: Vec<Target<tcp::Tcp>>,
     /// Certificates that must not expire soon.
     pub tls: Vec<Target<tls::Certificates>>,
+    /// Units of systemd that must run.
+    pub unit: Vec<Target<unit::Unit>>,
 }
 
 type Make = dyn Fn(&Setting) -> Box<dyn Probe> + Send + Sync;

@@ -22,6 +22,7 @@ mod sight;
 mod start;
 #[path = "../support/mod.rs"]
 mod support;
+mod units;
 mod versions;
 mod weight;
 
@@ -58,6 +59,7 @@ fn a_package_lives_its_life() {
         ("it has no privilege", has_no_privilege),
         ("the hardened agent sees what root sees", sight::sees_what_root_sees),
         ("it tells two services apart by what they use", services::tells_two_services_apart),
+        ("it says of units what systemd says", units::says_of_units_what_systemd_says),
         ("it is light with the push and a probe of each kind", weight::is_light),
         ("a reload takes a good configuration and refuses a bad one", reloads),
         ("a bad configuration is a failure with its reason, and no loop", bad_configuration_fails),

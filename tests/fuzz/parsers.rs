@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use vigie::commands::peers;
 use vigie::config::{Config, Endpoint, Listen, MetricsEndpoint, quantity};
-use vigie::probes::{address, admission, dns, glob, http, port, redis, secure};
+use vigie::probes::{address, admission, dns, glob, http, port, redis, secure, unit as unit_probe};
 use vigie::push::client::answer;
 use vigie::push::spool;
 use vigie::samplers::{
@@ -126,6 +126,18 @@ pub(crate) const PARSERS: &[Parser] = &[
         redis::info::parse(text, |section, key, value| seen((section, key, redis::info::part(value, "keys"))));
     }),
     ("probes: redis url", &[], |text| seen(text.parse::<redis::url::Url>())),
+    ("probes: unit message", &[], |text| {
+        // Good input is a message that systemd could send, bent: nothing that is written as text is one.
+        let mut bytes = unit_message();
+        bytes.iter_mut().zip(text.bytes()).for_each(|(byte, other)| *byte ^= other);
+        for bytes in [&bytes[..], text.as_bytes()] {
+            seen(unit_probe::message::parse_length(bytes));
+            if let Some(message) = unit_probe::message::parse(bytes) {
+                seen((unit_probe::message::parse_number(&message), message.error));
+                seen(unit_probe::message::parse_units(&message, 100).map(|units| units.len()));
+            }
+        }
+    }),
     ("schedstat", &["proc/schedstat"], |text| seen(schedstat::parse(text, |name, row| seen((name, row))))),
     ("selinux: cache", &["sys/fs/selinux/avc/cache_stats"], |text| seen(selinux::parse_cache(text))),
     ("selinux: hash", &["sys/fs/selinux/avc/hash_stats"], |text| seen(selinux::parse_hash(text))),
@@ -163,6 +175,23 @@ pub(crate) const PARSERS: &[Parser] = &[
 /// Keeps the compiler from leaving out what nobody looks at.
 fn seen<T>(value: T) {
     black_box(value);
+}
+
+/// A list with one unit.
+fn unit_message() -> Vec<u8> {
+    let mut list = unit_probe::wire::Writer::default();
+    let listed = list.array(8, |list| {
+        for text in ["a.service", "what it is", "loaded", "active", "running", "", "/org/freedesktop/systemd1/unit/a"] {
+            list.text(text)?;
+        }
+        list.number(0);
+        list.text("")?;
+        list.text("/")
+    });
+    seen(listed);
+    let signature = "a(ssssssouso)";
+    let call = unit_probe::message::Call { destination: "a.b", path: "/", interface: "c.d", member: "E", signature };
+    call.encode(1, &list.into_bytes()).unwrap_or_default()
 }
 
 /// It shows every field, and remembers how the text before was laid out.

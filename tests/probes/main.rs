@@ -28,6 +28,7 @@ mod secure;
 mod servers;
 mod tcp;
 mod tls;
+mod unit;
 mod watch;
 
 use std::time::Duration;
