@@ -44,6 +44,7 @@ fn sources() -> Vec<(String, &'static [&'static Metric])> {
     sources.sort_by(|(one, _), (two, _)| one.cmp(two));
     sources.push(("every probe".to_owned(), supervisor::PROBE_METRICS));
     sources.push(("probes that connect".to_owned(), probes::connect::METRICS));
+    sources.push(("probes that speak TLS".to_owned(), probes::secure::METRICS));
     let kinds = probes::ALL.iter().filter(|kind| !kind.metrics.is_empty());
     sources.extend(kinds.map(|kind| (format!("probe.{}", kind.name), kind.metrics)));
     sources.push(("vigie itself".to_owned(), supervisor::METRICS));

@@ -16,13 +16,15 @@ pub(in crate::probes) static EARLIEST: Metric = Metric::gauge(
     Unit::Seconds,
     "When the first of the certificates that the target shows expires, in seconds since 1970.",
 )
-.labels(LABELS);
+.labels(LABELS)
+.otel("vigie.probe.tls.earliest_not_after");
 static LAST_CHAIN: Metric = Metric::gauge(
     "probe_ssl_last_chain_expiry_timestamp_seconds",
     Unit::Seconds,
     "Up to when the target's certificate can be trusted, by the chain to an authority that lasts longest.",
 )
-.labels(LABELS);
+.labels(LABELS)
+.otel("vigie.probe.tls.chain_not_after");
 static CHAIN_INFO: Metric = Metric::gauge(
     "probe_ssl_last_chain_info",
     Unit::One,

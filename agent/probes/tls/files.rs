@@ -29,7 +29,8 @@ static NOT_AFTER: Metric =
             Label::new("serial_number").otel("vigie.probe.certificate.serial_number"),
             Label::new("subject_CN").otel("vigie.probe.certificate.subject"),
             Label::new("issuer_CN").otel("vigie.probe.certificate.issuer"),
-        ]);
+        ])
+        .otel("vigie.probe.tls.file_not_after");
 
 /// What is told of files.
 pub(super) static METRICS: &[&Metric] = &[&NOT_AFTER];
