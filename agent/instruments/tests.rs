@@ -182,7 +182,7 @@ fn strange_requests_leave_room_for_every_other() {
     let requests = metric(&request, "http.server.request.duration");
     let odd = [("http.request.method", "_OTHER"), ("http.response.status_code", "404"), ("url.scheme", "http")];
     assert_eq!(point(requests, &odd).count, 10_001);
-    assert_eq!(points(requests).len(), 2 * 58);
+    assert_eq!(points(requests).len(), 2 * 64);
     assert!(points(requests).len() < REQUESTS.series);
 }
 

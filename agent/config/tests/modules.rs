@@ -60,7 +60,7 @@ vigie.toml:5:1: unknown key `timout` in [module.tcp.a]
 vigie.toml:6:1: unknown key `name` in [module.tcp.a]
   |
 6 | name = …
-  | ^^^^ known here: `timeout`, `script`
+  | ^^^^ known here: `timeout`, `ip`, `tls`, `script`
 
 vigie.toml:8:11: `module.icmp.a.timeout`: expected a duration from 10ms to 1m with its unit, such as "250ms", found 5
   |
