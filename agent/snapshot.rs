@@ -280,6 +280,9 @@ pub struct Failure {
 /// disks have.
 pub const SERIES_PER_SOURCE: usize = 200_000;
 
+/// So many families of a reading have room for no more: a probe has a few, and there may be thousands of probes.
+const EXACT: usize = 32;
+
 impl Default for Reading {
     fn default() -> Reading {
         Reading {
@@ -375,6 +378,9 @@ impl Reading {
             self.cursor = found;
         } else {
             self.cursor = self.families.len();
+            if self.families.len() < EXACT {
+                self.families.reserve_exact(1);
+            }
             self.families.push(Family { metric, samples: new(), written: 0 });
         }
         self.families.get_mut(self.cursor)

@@ -206,6 +206,11 @@ impl Handle {
         snapshot
     }
 
+    /// Lets go of a snapshot that would not be served again: what is in it can be written anew.
+    fn forget(&self) {
+        lock(&self.0.newest).take_if(|(_, snapshot)| snapshot.at.elapsed() >= SNAPSHOT_KEPT);
+    }
+
     /// Asks `teller` too, from the next snapshot on.
     pub fn ask(&self, teller: Arc<dyn Tell>) {
         lock(&self.0.tellers).push((teller, Renewed::default()));

@@ -113,6 +113,7 @@ pub(super) async fn monitor(handle: Handle) {
     loop {
         ticks.tick().await;
         shared.beat();
+        handle.forget();
         let sources = shared.sources();
         let mut left = lock(&shared.left);
         left.retain(|source| source.busy_since().is_some());

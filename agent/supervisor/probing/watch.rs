@@ -44,7 +44,7 @@ impl Watch {
     /// Asks for ever, at moments that are this probe's own, on a host that is `host`.
     pub(super) async fn run(self: Arc<Watch>, host: Arc<str>, lateness: Lateness) {
         let mut probe = self.plan.make(&self.setting);
-        let mut spare = Spare::default();
+        let mut spare = Spare::of_one();
         let interval = self.plan.common.interval;
         let key = format!("{host}/{}/{}", self.plan.kind, self.plan.common.name);
         let (start, wall) = (Instant::now(), SystemTime::now());
