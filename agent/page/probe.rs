@@ -13,8 +13,7 @@ use tokio::sync::Semaphore;
 use super::prometheus::{Format, render};
 use super::{Answer, accept, body, text};
 use crate::config::Config;
-use crate::probes::admission::Admission;
-use crate::probes::module::{Options, Wanted};
+use crate::probes::module::{Admitted, Options, Wanted};
 use crate::samplers::root::Root;
 use crate::snapshot::Snapshot;
 use crate::supervisor::{Asked, ask_once};
@@ -38,7 +37,7 @@ const CONNECTIONS: usize = 4;
 pub struct Prober {
     root: Arc<Root>,
     modules: Options,
-    targets: Vec<Admission>,
+    targets: Admitted,
     turns: Semaphore,
 }
 
@@ -56,7 +55,7 @@ impl Prober {
         Prober {
             root: Arc::clone(root),
             modules: config.module.clone(),
-            targets: config.http.probe_targets.clone(),
+            targets: config.http.probe_targets.clone().into(),
             turns: Semaphore::new((config.http.max_connections / CONNECTIONS).max(1)),
         }
     }
@@ -94,7 +93,7 @@ impl Prober {
             none if none.is_empty() => "the configuration has none: [module.KIND.NAME]".to_owned(),
             names => format!("those of the configuration are {names}"),
         };
-        let wanted = self.modules.find(module, &query.target);
+        let wanted = self.modules.find(module, &query.target, &self.targets);
         if query.target.is_empty() && (wanted.is_some() || query.module.is_empty()) {
             return Err(bad("the target is missing: /probe?target=…&module=…".to_owned()));
         }

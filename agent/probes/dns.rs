@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::admission::Destination;
 use super::connect::{Connector, reach, told};
-use super::module::{self, Aim};
+use super::module::{self, Admitted, Aim};
 use super::{
     Ask, Checking, KIND as KIND_LABEL, Kind, LABELS, PROBE, Plan, Probe, ProbeError, Reason, Report, Setting, TARGET,
 };
@@ -136,7 +136,7 @@ impl Aim for Dns {
     const TARGET: &'static str = "server";
     const NOWHERE: Option<&'static str> = None;
 
-    fn aim(&self, target: &str) -> Result<(Dns, Destination), String> {
+    fn aim(&self, target: &str, _: &Admitted) -> Result<(Dns, Destination), String> {
         let server = module::read(target, |target| Server::deserialize(target))?;
         let destination = Destination { scheme: None, host: server.host.clone(), port: Some(server.port) };
         Ok((Dns { server: Some(server), ..self.clone() }, destination))

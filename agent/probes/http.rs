@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
 
+use super::admission::Destination;
 use super::aside::Aside;
 use super::connect::Connector;
 use super::ip::Ip;
+use super::module::{Admitted, Aim};
 use super::secure::{Secure, Tls};
 use super::{Ask, Kind, Plan, Probe, Setting};
 use crate::config::quantity;
@@ -97,6 +99,9 @@ pub struct Http {
     /// Whom it trusts, and what it shows.
     #[serde(default)]
     pub tls: Tls,
+    /// Whom it may be sent on to, where it asks for others.
+    #[serde(skip)]
+    pub admitted: Option<Admitted>,
 }
 
 fn good() -> OneOrMore<Codes> {
@@ -121,6 +126,19 @@ fn absolute<'de, D: Deserializer<'de>>(d: D) -> Result<Option<PathBuf>, D::Error
     match path.is_absolute() {
         true => Ok(Some(path)),
         false => Err(serde::de::Error::custom(r#"expected the path of a unix socket such as "/run/docker.sock""#)),
+    }
+}
+
+impl Aim for Http {
+    const TARGET: &'static str = "url";
+    const NOWHERE: Option<&'static str> = Some("http://nowhere.invalid/");
+
+    /// As blackbox_exporter has it, a target without a scheme is one of http.
+    fn aim(&self, target: &str, admitted: &Admitted) -> Result<(Http, Destination), String> {
+        let url = if target.contains("://") { target.parse() } else { format!("http://{target}").parse() };
+        let url: Url = url.map_err(|error: url::NoUrl| error.to_string())?;
+        let destination = url.destination();
+        Ok((Http { url, admitted: Some(Arc::clone(admitted)), ..self.clone() }, destination))
     }
 }
 

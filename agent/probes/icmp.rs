@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::admission::Destination;
 use super::connect::{Connector, told};
 use super::ip::Ip;
-use super::module::{self, Aim};
+use super::module::{self, Admitted, Aim};
 use super::{Ask, Checking, KIND as KIND_LABEL, Kind, PROBE, Plan, Probe, ProbeError, Reason, Report, Setting, TARGET};
 use crate::metric::{Label, Metric, Unit};
 use crate::snapshot::Labels;
@@ -78,7 +78,7 @@ impl Aim for Icmp {
     const TARGET: &'static str = "host";
     const NOWHERE: Option<&'static str> = Some("nowhere.invalid");
 
-    fn aim(&self, target: &str) -> Result<(Icmp, Destination), String> {
+    fn aim(&self, target: &str, _: &Admitted) -> Result<(Icmp, Destination), String> {
         let host = module::read(target, |target| host(target))?;
         let mut icmp = self.clone();
         icmp.host.clone_from(&host);

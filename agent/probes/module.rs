@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::value::{self, MapAccessDeserializer, StrDeserializer};
 use serde::de::{DeserializeSeed, Error as _, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::admission::Destination;
+use super::admission::{Admission, Destination};
 use super::target::{Common, TIMEOUT, Timeout};
-use super::{Ask, Plan, dns, icmp, tcp};
+use super::{Ask, Plan, dns, http, icmp, tcp};
 
 /// A kind whose target may come with a request.
 pub trait Aim: Ask {
@@ -20,12 +21,15 @@ pub trait Aim: Ask {
     /// What a module has there in its place, and nobody asks; none where the table may lack it.
     const NOWHERE: Option<&'static str>;
 
-    /// The same question to `target`, and where that would go.
+    /// The same question to `target`, and where that would go. Whoever is sent on from there goes to whom is admitted.
     ///
     /// # Errors
     /// A sentence, where it is no target of this kind.
-    fn aim(&self, target: &str) -> Result<(Self, Destination), String>;
+    fn aim(&self, target: &str, admitted: &Admitted) -> Result<(Self, Destination), String>;
 }
+
+/// Whom others may have asked.
+pub type Admitted = Arc<[Admission]>;
 
 /// The modules. Whoever adds a kind adds it here, to [`TARGETS`] and to [`Options::find`].
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -33,6 +37,8 @@ pub trait Aim: Ask {
 pub struct Options {
     /// Servers that must answer questions of DNS.
     pub dns: Modules<dns::Dns>,
+    /// Servers that must answer a request of HTTP.
+    pub http: Modules<http::Http>,
     /// Hosts that must answer a ping.
     pub icmp: Modules<icmp::Icmp>,
     /// Ports that are connected to, and talked to.
@@ -41,7 +47,7 @@ pub struct Options {
 
 /// The kinds, each with the key that its modules lack.
 pub static TARGETS: &[(&str, &str)] =
-    &[("dns", dns::Dns::TARGET), ("icmp", icmp::Icmp::TARGET), ("tcp", tcp::Tcp::TARGET)];
+    &[("dns", dns::Dns::TARGET), ("http", http::Http::TARGET), ("icmp", icmp::Icmp::TARGET), ("tcp", tcp::Tcp::TARGET)];
 
 /// What all modules have of what all probes have.
 pub const KEYS: &[&str] = &["timeout"];
@@ -75,25 +81,27 @@ impl Options {
     ///
     /// # Errors
     /// A sentence, where it is no target of this module's kind.
-    pub fn find(&self, name: &str, target: &str) -> Aimed {
-        let dns = || wanted(dns::KIND.name, &self.dns, name, target);
-        let icmp = || wanted(icmp::KIND.name, &self.icmp, name, target);
-        let tcp = || wanted(tcp::KIND.name, &self.tcp, name, target);
-        dns().or_else(icmp).or_else(tcp)
+    pub fn find(&self, name: &str, target: &str, admitted: &Admitted) -> Aimed {
+        let dns = || wanted(dns::KIND.name, &self.dns, name, target, admitted);
+        let http = || wanted(http::KIND.name, &self.http, name, target, admitted);
+        let icmp = || wanted(icmp::KIND.name, &self.icmp, name, target, admitted);
+        let tcp = || wanted(tcp::KIND.name, &self.tcp, name, target, admitted);
+        dns().or_else(http).or_else(icmp).or_else(tcp)
     }
 
     /// The names of all, in order.
     pub fn names(&self) -> Vec<&str> {
-        let Options { dns, icmp, tcp } = self;
-        let mut names: Vec<&str> = dns.keys().chain(icmp.keys()).chain(tcp.keys()).map(String::as_str).collect();
+        let Options { dns, http, icmp, tcp } = self;
+        let mut names: Vec<&str> =
+            dns.keys().chain(http.keys()).chain(icmp.keys()).chain(tcp.keys()).map(String::as_str).collect();
         names.sort_unstable();
         names
     }
 }
 
-fn wanted<A: Aim>(kind: &'static str, modules: &Modules<A>, name: &str, target: &str) -> Aimed {
+fn wanted<A: Aim>(kind: &'static str, modules: &Modules<A>, name: &str, target: &str, admitted: &Admitted) -> Aimed {
     let module = modules.get(name)?;
-    Some(module.own.aim(target).map(|(own, destination)| {
+    Some(module.own.aim(target, admitted).map(|(own, destination)| {
         // Without a name, its series have no labels of their own.
         let common = Common { timeout: module.timeout.unwrap_or(TIMEOUT), ..Common::named("") };
         Wanted { plan: Plan::of(kind, common, own), destination, timeout: module.timeout }

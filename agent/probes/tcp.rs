@@ -7,7 +7,7 @@ use super::address::{Address, NoAddress};
 use super::admission::Destination;
 use super::connect::{Connector, FAILED_DUE_TO_REGEX};
 use super::ip::Ip;
-use super::module::Aim;
+use super::module::{Admitted, Aim};
 use super::secure::{self, Secure, Tls};
 use super::{Ask, Checking, Kind, Plan, Probe, ProbeError, Reason, Report, Setting};
 pub use script::Step;
@@ -64,7 +64,7 @@ impl Aim for Tcp {
     const TARGET: &'static str = "address";
     const NOWHERE: Option<&'static str> = Some("nowhere.invalid:1");
 
-    fn aim(&self, target: &str) -> Result<(Tcp, Destination), String> {
+    fn aim(&self, target: &str, _: &Admitted) -> Result<(Tcp, Destination), String> {
         let address: Address = target.parse().map_err(|error: NoAddress| error.to_string())?;
         let destination = address.destination().ok_or("a unix socket is not asked for others")?;
         Ok((Tcp { address, ..self.clone() }, destination))

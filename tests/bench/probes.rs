@@ -30,7 +30,10 @@ struct Sort {
     option: fn(SocketAddr) -> String,
 }
 
-const SORTS: &[Sort] = &[Sort { kind: "tcp", option: |address| format!("address = '{address}'") }];
+const SORTS: &[Sort] = &[
+    Sort { kind: "tcp", option: |address| format!("address = '{address}'") },
+    Sort { kind: "http", option: |address| format!("url = 'http://{address}/'") },
+];
 
 /// What is asked, on every address of the loopback: nginx, or where there is none, something that accepts and closes.
 fn serve() -> (Option<Nginx>, u16) {

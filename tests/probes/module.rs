@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::agent;
 use super::servers::{dripping, mail, nobody, saying};
-use super::support::{Agent, Answer, parse, parse_open_metrics};
+use super::support::{Agent, Answer, Nginx, parse, parse_open_metrics, skipped};
 
 const MODULES: &str = concat!(
     "[module.tcp.smtp]\nscript = [{ expect = '^220 ' }]\n",
@@ -89,4 +89,19 @@ fn a_slow_target_keeps_nobody_waiting() {
     assert!(took > Duration::from_millis(1490), "{took:?}");
     assert_eq!(answers.iter().filter(|status| **status == 200).count(), 2, "{answers:?}");
     assert_eq!(answers.iter().filter(|status| **status == 503).count(), 3, "{answers:?}");
+}
+
+#[test]
+fn a_web_server_is_asked_without_a_module_and_sends_nobody_anywhere() {
+    let servers = ["listen 127.0.0.1:PORT; return 200 good;", "listen 127.0.0.1:PORT; return 302 http://127.0.0.2/;"];
+    let Some(nginx) = Nginx::start(&servers.map(str::to_owned)) else {
+        return skipped("nginx is not installed");
+    };
+    let agent = agent("[module.http.http_2xx]\n[http]\nprobe_targets = ['http://127.0.0.1:*']\n");
+    let page = |port: u16| parse(&agent.get(&format!("/probe?target=127.0.0.1:{port}"), &[]).text());
+    let [good, elsewhere] = nginx.ports[..] else { panic!() };
+    assert_eq!((page(good).value("probe_success", &[]), page(good).value("probe_http_status_code", &[])), (1.0, 200.0));
+    assert_eq!(page(elsewhere).value("probe_success", &[]), 0.0);
+    let told = agent.get(&format!("/probe?debug=true&target=http://127.0.0.1:{elsewhere}/"), &[]).text();
+    assert!(told.contains("redirects to http://127.0.0.2/, which http.probe_targets does not admit"), "{told}");
 }

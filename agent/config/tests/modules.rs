@@ -10,18 +10,20 @@ fn a_module_is_a_probe_without_what_it_asks() {
         "[http]\nprobe_targets = ['*.example.org:25', '10.0.0.0/8']\n",
     ));
     assert_eq!(config.module.names(), ["connect", "ping", "smtp", "zone"]);
-    let wanted = config.module.find("smtp", "mail.example.org:25").unwrap().unwrap();
+    let nobody = std::sync::Arc::from([]);
+    let find = |name: &str, target: &str| config.module.find(name, target, &nobody);
+    let wanted = find("smtp", "mail.example.org:25").unwrap().unwrap();
     let told = (wanted.plan.kind, &*wanted.plan.target, wanted.timeout);
     assert_eq!(told, ("tcp", "mail.example.org:25", Some(Duration::from_secs(2))));
     assert_eq!(wanted.destination.to_string(), "mail.example.org:25");
     assert!(config.http.probe_targets[0].admits(&wanted.destination));
-    let zone = config.module.find("zone", "2001:db8::53").unwrap().unwrap();
+    let zone = find("zone", "2001:db8::53").unwrap().unwrap();
     assert_eq!((&*zone.plan.target, zone.destination.to_string()), {
         ("example.org A @[2001:db8::53]:53", "[2001:db8::53]:53".to_owned())
     });
-    assert!(config.module.find("ping", "a b").unwrap().is_err());
-    assert!(config.module.find("connect", "unix:/run/x.sock").unwrap().is_err());
-    assert!(config.module.find("nosuch", "x").is_none());
+    assert!(find("ping", "a b").unwrap().is_err());
+    assert!(find("connect", "unix:/run/x.sock").unwrap().is_err());
+    assert!(find("nosuch", "x").is_none());
     assert_ne!(config.hash(), Config::default().hash());
 }
 
@@ -40,7 +42,7 @@ fn mistakes_in_modules_are_told_at_once_with_their_places() {
 vigie.toml:1:9: unknown key `tcp_connect` in [module]
   |
 1 | [module.tcp_connect]
-  |         ^^^^^^^^^^^ write [module.KIND.NAME], where the kind is one of `dns`, `icmp`, `tcp`
+  |         ^^^^^^^^^^^ write [module.KIND.NAME], where the kind is one of `dns`, `http`, `icmp`, `tcp`
 
 vigie.toml:3:13: `module.tcp.a`: a module of the kind icmp is called "a" too
   |
@@ -75,7 +77,7 @@ vigie.toml:9:1: `module.dns.b` lacks `query`
 vigie.toml:10:9: unknown key `htttp` in [module]
    |
 10 | [module.htttp.c]
-   |         ^^^^^ write [module.KIND.NAME], where the kind is one of `dns`, `icmp`, `tcp`
+   |         ^^^^^ write [module.KIND.NAME], where the kind is one of `dns`, `http`, `icmp`, `tcp`
 
 vigie.toml:12:18: `http.probe_targets`: expected targets such as "https://*.example.com", "db-1:5432", "10.0.0.0/8:*" or "[2001:db8::/32]:443", found "10.*"
    |

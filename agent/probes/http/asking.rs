@@ -143,6 +143,14 @@ impl Check<'_> {
                 format!("{} redirects more than {most} times, the last time to {next}{circle}", self.http.url);
             return Err(ProbeError::new(Reason::Redirect, message));
         }
+        let destination = next.destination();
+        if let Some(admitted) = &self.http.admitted
+            && !admitted.iter().any(|admission| admission.admits(&destination))
+        {
+            let message = format!("{url} redirects to {next}, which http.probe_targets does not admit");
+            let remedy = "name it there, or write `follow_redirects = false` in the module";
+            return Err(ProbeError::new(Reason::Redirect, message).mend(remedy));
+        }
         match &self.http.socket {
             Some(socket) if !url.same_origin(next) => {
                 let message = format!("{url} redirects to {next}, which is not behind {}", socket.display());

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use hyper::http::uri::{Authority, PathAndQuery};
 use serde::Deserialize;
 
+use crate::probes::admission::Destination;
+
 /// The longest URL, in bytes; servers take 8 KiB, nearly all of them.
 const LENGTH_LIMIT: usize = 8 << 10;
 
@@ -75,6 +77,11 @@ impl TryFrom<String> for Url {
 }
 
 impl Url {
+    /// Where it leads.
+    pub fn destination(&self) -> Destination {
+        Destination { scheme: Some(self.scheme().to_owned()), host: self.host.clone(), port: Some(self.port) }
+    }
+
     fn new(secure: bool, host: String, port: u16, path: &str) -> Option<Url> {
         let own = if secure { 443 } else { 80 };
         let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
