@@ -141,15 +141,16 @@ impl Info {
                 "Cluster Info" => return,
                 _ => {}
             }
-            if let Some(index) = INSTANCE.iter().position(|name| *name == key)
+            // Valkey's word for it.
+            let key_there = if key == "server_mode" { "redis_mode" } else { key };
+            if let Some(index) = INSTANCE.iter().position(|name| *name == key_there)
                 && let Some(known) = instance.get_mut(index)
             {
                 *known = value;
             }
             match (key, value) {
-                ("server_mode", mode) => instance[3] = mode,
                 ("cluster_enabled", "1") => self.mode = Mode::Node,
-                ("redis_mode", "sentinel") => self.mode = Mode::Sentinel,
+                ("redis_mode" | "server_mode", "sentinel") => self.mode = Mode::Sentinel,
                 ("uptime_in_seconds", seconds) => self.started(seconds, report),
                 _ => {}
             }

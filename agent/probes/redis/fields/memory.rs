@@ -29,6 +29,14 @@ pub(super) static FIELDS: &[Field] = &[
         gauge("redis_allocator_resident_bytes", Bytes, "Memory that the allocator holds, in use or not."),
     ),
     field(
+        "allocator_muzzy",
+        gauge(
+            "redis_allocator_muzzy_bytes",
+            Bytes,
+            "Memory that the allocator gave back, and the kernel has not taken.",
+        ),
+    ),
+    field(
         "total_system_memory",
         gauge("redis_total_system_memory_bytes", Bytes, "Memory of the host that the server runs on."),
     ),

@@ -149,6 +149,23 @@ pub(super) static FIELDS: &[Field] = &[
         "acl_access_denied_channel",
         counter("redis_acl_access_denied_channel_total", One, "Channels that a user may not."),
     ),
+    field("eventloop_cycles", counter("redis_eventloop_cycles_total", One, "Rounds of the server's loop.")),
+    field(
+        "eventloop_duration_sum",
+        counter("redis_eventloop_duration_sum_usec_total", One, "Microseconds that they took."),
+    ),
+    field(
+        "eventloop_duration_cmd_sum",
+        counter("redis_eventloop_duration_cmd_sum_usec_total", One, "Microseconds of them that went into commands."),
+    ),
+    field(
+        "instantaneous_eventloop_cycles_per_sec",
+        gauge("redis_instantaneous_eventloop_cycles_per_sec", One, "Rounds of the loop a second, of late."),
+    ),
+    field(
+        "instantaneous_eventloop_duration_usec",
+        gauge("redis_instantaneous_eventloop_duration_usec", One, "Microseconds that a round took, of late."),
+    ),
     field("cached_keys", counter("redis_cached_keys_total", One, "Keys held in memory, of KeyDB.")),
     field(
         "storage_provider_read_hits",

@@ -137,6 +137,15 @@ fn what_valkey_says_of_itself_is_told_and_left_off_elsewhere() {
 }
 
 #[test]
+fn a_sentinel_is_known_by_either_word() {
+    for word in ["redis_mode", "server_mode"] {
+        let mut info = info();
+        info.write(&format!("# Server\r\n{word}:sentinel\r\n"), &mut report());
+        assert_eq!(info.mode, Mode::Sentinel);
+    }
+}
+
+#[test]
 fn what_is_too_much_is_left_out_and_counted() {
     let databases: String = (0..300).map(|index| format!("db{index}:keys=1,expires=0\r\n")).collect();
     let commands: String = (0..700).map(|index| format!("cmdstat_c{index}:calls=1,usec=1\r\n")).collect();
