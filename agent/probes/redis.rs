@@ -141,3 +141,26 @@ impl Redis {
         self.url.user.as_deref().or(self.user.as_deref()).unwrap_or("default")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_password_is_may_be_told_and_not_what_it_is() {
+        let written = |password: &str| {
+            let redis: Redis = toml::from_str(&format!("url = 'redis://me@cache'\npassword = {password}")).unwrap();
+            format!("{redis:?}")
+        };
+        assert!(!written("'hunter2'").contains("hunter2"));
+        assert!(written("{ file = '/etc/vigie/redis' }").contains("file /etc/vigie/redis"));
+    }
+
+    #[test]
+    fn keys_are_in_the_first_database_unless_another_is_named() {
+        let redis: Redis = toml::from_str("url = 'redis://cache'\nkeys = ['a', { db = 2, key = 'b' }]").unwrap();
+        let key = |db, key: &str| Key { db, key: key.to_owned() };
+        assert_eq!(redis.keys, [key(0, "a"), key(2, "b")]);
+        assert!(toml::from_str::<Redis>("url = 'redis://cache'\nkeys = [3]").is_err());
+    }
+}

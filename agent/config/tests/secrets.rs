@@ -52,6 +52,8 @@ fn no_mistake_shows_a_secret_on_its_line() {
         "[[http]]\nusers.a = 'hunter2'",
         "[[probe.postgres]]\npassword = hunter2",
         "probe.postgres = [{ password = 'hunter2' }]",
+        "[[probe.redis]]\nname = 'a'\nurl = 'redis://me:hunter2@cache'",
+        "[[probe.redis]]\nname = 'a'\nurl = 'redis://cache'\npassword = 'hunter2'",
     ] {
         let told = refused(text);
         assert!(!told.contains("hunter2"), "{told}");
