@@ -29,6 +29,7 @@ pub mod ip;
 pub mod module;
 pub mod mount;
 pub mod port;
+pub mod postgres;
 pub mod process;
 pub mod redis;
 pub mod secure;
@@ -223,6 +224,7 @@ pub static ALL: &[&Kind] = &[
     &icmp::KIND,
     &mount::KIND,
     &port::KIND,
+    &postgres::KIND,
     &process::KIND,
     &redis::KIND,
     &tcp::KIND,
@@ -246,6 +248,8 @@ pub struct Options {
     pub mount: Vec<Target<mount::Mount>>,
     /// Ports of this host on which something must listen.
     pub port: Vec<Target<port::Port>>,
+    /// PostgreSQL servers, and what they tell of themselves.
+    pub postgres: Vec<Target<postgres::Postgres>>,
     /// Processes that must run.
     pub process: Vec<Target<process::Process>>,
     /// Servers of Redis, Valkey or KeyDB, and Sentinels: they must answer, and are asked how they are.

@@ -17,6 +17,8 @@ pub enum Reason {
     Timeout,
     /// The target wants to know who asks.
     Auth,
+    /// The target takes no more connections.
+    Full,
     /// The target speaks otherwise than it should.
     Protocol,
     /// The target says that it is not well: a status or a code that is not expected.
@@ -52,6 +54,7 @@ impl Reason {
             Reason::Tls => "tls",
             Reason::Timeout => "timeout",
             Reason::Auth => "auth",
+            Reason::Full => "full",
             Reason::Protocol => "protocol",
             Reason::Status => "status",
             Reason::Header => "header",
@@ -75,6 +78,7 @@ impl Reason {
             Reason::Tls => "check the certificate, its names and dates, and the authority",
             Reason::Timeout => "check the load of the target and the way to it, or raise `timeout`",
             Reason::Auth => "check the name, the password or the token",
+            Reason::Full => "find who holds the connections, or raise the limit of the target",
             Reason::Protocol => "check that the right service listens there",
             Reason::Status => "check the target's log",
             Reason::Header | Reason::Body => "check what the target sends, or what is expected of it",

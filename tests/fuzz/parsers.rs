@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use vigie::commands::peers;
 use vigie::config::{Config, Endpoint, Listen, MetricsEndpoint, quantity};
-use vigie::probes::{address, admission, dns, glob, http, port, redis, secure, unit as unit_probe};
+use vigie::probes::{address, admission, dns, glob, http, port, postgres, redis, secure, unit as unit_probe};
 use vigie::push::client::answer;
 use vigie::push::spool;
 use vigie::samplers::{
@@ -138,6 +138,15 @@ pub(crate) const PARSERS: &[Parser] = &[
             }
         }
     }),
+    ("probes: postgres number", &["proc/loadavg"], |text| seen(postgres::asker::parse(text))),
+    ("probes: postgres passfile", &["etc/passwd"], |text| {
+        seen(postgres::passfile::parse_for(text, "root", "x", "0", "0"));
+    }),
+    ("probes: postgres setting", &["proc/loadavg"], |text| {
+        seen(postgres::settings::normal(text, "8kB").map(|(value, _)| value));
+        seen(postgres::settings::normal("1", text).map(|(value, _)| value));
+    }),
+    ("probes: postgres url", &[], |text| seen(text.parse::<postgres::url::Url>())),
     ("schedstat", &["proc/schedstat"], |text| seen(schedstat::parse(text, |name, row| seen((name, row))))),
     ("selinux: cache", &["sys/fs/selinux/avc/cache_stats"], |text| seen(selinux::parse_cache(text))),
     ("selinux: hash", &["sys/fs/selinux/avc/hash_stats"], |text| seen(selinux::parse_hash(text))),

@@ -1,0 +1,181 @@
+//! Settings that are numbers or switches: `pg_settings`, in base units, as postgres_exporter has them.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::asker::{Names, parse};
+use super::family::OWN;
+use super::refusal::Refusal;
+use super::session::{Session, text};
+use crate::metric::{Metric, Unit};
+use crate::samplers::born::Born;
+use crate::snapshot::{Labels, Reading, Value};
+
+pub(super) static PLAIN: Metric =
+    Metric::gauge("pg_settings_{setting}", Unit::One, "The setting {setting} of the server.").labels(&OWN);
+pub(super) static BYTES: Metric = Metric::gauge(
+    "pg_settings_{setting}_bytes",
+    Unit::Bytes,
+    "The setting {setting} of the server; -1 is often: none.",
+)
+.labels(&OWN);
+pub(super) static SECONDS: Metric = Metric::gauge(
+    "pg_settings_{setting}_seconds",
+    Unit::Seconds,
+    "The setting {setting} of the server; -1 is often: none.",
+)
+.labels(&OWN);
+
+/// The most settings that are shown: a server has 350, and extensions bring theirs.
+const LIMIT: usize = 1_000;
+
+/// What holds for others: our session's own limits are none of the server's.
+const STATEMENT: &str = "SELECT name, CASE WHEN source = 'session' THEN reset_val ELSE setting END, unit \
+    FROM pg_catalog.pg_settings WHERE vartype IN ('bool', 'integer', 'real') AND name <> 'sync_commit_cancel_wait'";
+
+/// When the server last read its files: what may change without a restart changes then.
+const LOADED: &str = "SELECT pg_catalog.pg_conf_load_time()";
+
+/// What was last read of them. They are read again when they may have changed, or after a while: most servers say the
+/// same for weeks.
+#[derive(Default)]
+pub(super) struct Settings {
+    born: Born<Arc<Metric>>,
+    points: Vec<(Arc<Metric>, Value)>,
+    labels: Option<Labels>,
+    whole: Option<(String, String)>,
+    loaded: String,
+    read: Option<Instant>,
+    pub(super) refused: Option<(&'static str, String)>,
+}
+
+impl Settings {
+    pub(super) fn meet(&mut self, session: &Session) {
+        self.whole = Some((session.whole(LOADED), session.whole(STATEMENT)));
+        self.read = None;
+    }
+
+    /// Reads them where they may have changed.
+    ///
+    /// # Errors
+    /// Where the connection is gone.
+    pub(super) async fn ask(&mut self, session: &Session, slow: std::time::Duration) -> Result<(), Refusal> {
+        let answered = self.read(session, slow).await;
+        match answered {
+            Err(Refusal::Statement { word, message }) => {
+                self.points.clear();
+                self.refused = Some((word, message));
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    async fn read(&mut self, session: &Session, slow: std::time::Duration) -> Result<(), Refusal> {
+        let Some((loaded, statement)) = &self.whole else { return Ok(()) };
+        if self.refused.is_some() && self.read.is_some_and(|read| read.elapsed() < slow) {
+            return Ok(());
+        }
+        let mut now = String::new();
+        session.ask(loaded, |row| now.push_str(text(row, 0).unwrap_or_default())).await?;
+        if now == self.loaded && self.read.is_some_and(|read| read.elapsed() < slow) {
+            return Ok(());
+        }
+        (self.loaded, self.read, self.refused) = (now, Some(Instant::now()), None);
+        self.points.clear();
+        self.born.start();
+        let (born, points) = (&mut self.born, &mut self.points);
+        session
+            .ask(statement, |row| {
+                let (Some(name), Some(setting)) = (text(row, 0), text(row, 1)) else { return };
+                if points.len() < LIMIT
+                    && let Some((value, metric)) = normal(setting, text(row, 2).unwrap_or_default())
+                {
+                    let born = born.meet(name, || metric.named(&spelled(name)));
+                    points.push((Arc::clone(born), value));
+                }
+            })
+            .await
+    }
+
+    pub(super) fn write(&mut self, names: &Names, reading: &mut Reading) {
+        let labels = self.labels.get_or_insert_with(|| names.labels(&[]));
+        for (metric, value) in &self.points {
+            reading.put_born(metric, labels, *value);
+        }
+    }
+}
+
+/// A setting's name, of which an extension's has a dot, as a part of a metric's.
+fn spelled(name: &str) -> String {
+    name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' }).collect()
+}
+
+/// A setting in its base unit, and what it is called there. -1 stays: it means that there is none.
+pub fn normal(setting: &str, unit: &str) -> Option<(Value, &'static Metric)> {
+    let value = match setting {
+        "on" | "true" => Value::Int(1),
+        "off" | "false" => Value::Int(0),
+        number => parse(number)?,
+    };
+    let digits = unit.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(unit.len());
+    let (count, word) = unit.split_at_checked(digits)?;
+    let count: i64 = if count.is_empty() { 1 } else { count.parse().ok()? };
+    let bytes = |factor: i64| Some((count.checked_mul(factor)?, 1, &BYTES));
+    let (times, by, metric) = match word {
+        "" => return Some((value, &PLAIN)),
+        "B" => bytes(1)?,
+        "kB" => bytes(1 << 10)?,
+        "MB" => bytes(1 << 20)?,
+        "GB" => bytes(1 << 30)?,
+        "TB" => bytes(1 << 40)?,
+        "us" => (count, 1_000_000, &SECONDS),
+        "ms" => (count, 1_000, &SECONDS),
+        "s" => (count, 1, &SECONDS),
+        "min" => (count.checked_mul(60)?, 1, &SECONDS),
+        "h" => (count.checked_mul(3_600)?, 1, &SECONDS),
+        "d" => (count.checked_mul(86_400)?, 1, &SECONDS),
+        _ => return Some((value, &PLAIN)),
+    };
+    let value = match value {
+        Value::Int(-1) => Value::Int(-1),
+        Value::Int(whole) if whole.checked_mul(times).is_some_and(|whole| whole % by == 0) => {
+            Value::Int(whole * times / by)
+        }
+        Value::Int(whole) => Value::Float(whole as f64 * times as f64 / by as f64),
+        Value::Float(number) => Value::Float(number * times as f64 / by as f64),
+    };
+    Some((value, metric))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(setting: &str, unit: &str) -> String {
+        normal(setting, unit).map_or("nothing".into(), |(value, metric)| format!("{value:?} {:?}", metric.unit))
+    }
+
+    #[test]
+    fn settings_are_told_in_base_units() {
+        for (setting, unit, expected) in [
+            ("on", "", "Int(1) One"),
+            ("off", "", "Int(0) One"),
+            ("100", "", "Int(100) One"),
+            ("0.1", "", "Float(0.1) One"),
+            ("16384", "8kB", "Int(134217728) Bytes"),
+            ("16", "MB", "Int(16777216) Bytes"),
+            ("-1", "kB", "Int(-1) Bytes"),
+            ("9223372036854775807", "kB", "Float(9.444732965739291e21) Bytes"),
+            ("200", "ms", "Float(0.2) Seconds"),
+            ("2000", "ms", "Int(2) Seconds"),
+            ("2.5", "ms", "Float(0.0025) Seconds"),
+            ("5", "min", "Int(300) Seconds"),
+            ("-1", "ms", "Int(-1) Seconds"),
+            ("x", "", "nothing"),
+        ] {
+            assert_eq!(told(setting, unit), expected, "{setting} {unit}");
+        }
+    }
+}
