@@ -21,6 +21,9 @@ mod encoding;
 mod http_collector;
 mod inside;
 mod outside;
+mod postgres;
+#[path = "../support/postgres.rs"]
+mod postgres_server;
 mod probes;
 mod processes;
 mod report;
@@ -47,6 +50,7 @@ const SECTIONS: &[Section] = &[
     ("arranging", probes::arranging),
     ("probes", probes::probes),
     ("redis", databases::redis),
+    ("postgres", postgres::postgres),
     ("memory", outside::memory),
     ("backlog", backlog::backlog),
     ("binary", outside::binary),
