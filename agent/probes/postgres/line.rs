@@ -136,7 +136,7 @@ impl Patience {
         let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
         match (left, &self.why) {
             (Some(left), Some(why)) if !left.is_zero() => {
-                let left = Human(Duration::from_secs(left.as_secs() + 1));
+                let left = Human(Duration::from_secs((left + Duration::from_millis(999)).as_secs()));
                 let mut error = why.clone();
                 error.message = format!("{}; it is left alone for {left}", why.message);
                 Err(error)

@@ -59,15 +59,15 @@ pub(super) fn watch(stream: &Stream) {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = to.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, to);
-        let count = to.filled().len() - before;
         let left = self.allowance.0.load(Ordering::Relaxed);
-        self.allowance.0.store(left.saturating_sub(count), Ordering::Relaxed);
-        if count > left {
+        if left == 0 {
             let message = format!("the answer is longer than {} MiB", ANSWER_LIMIT >> 20);
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, message)));
         }
+        let before = to.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, to);
+        let count = to.filled().len().saturating_sub(before);
+        self.allowance.0.store(left.saturating_sub(count), Ordering::Relaxed);
         read
     }
 }
