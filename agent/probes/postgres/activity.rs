@@ -80,6 +80,13 @@ pub(super) static SESSIONS: Family = Family {
         )
         .otel_gauge("postgresql.connection.max", "{connections}"),
         gauge(
+            "vigie_postgres_databases",
+            Unit::Of("{database}"),
+            "Databases of the server, templates aside.",
+            &[(0, "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_database WHERE NOT datistemplate)")],
+        )
+        .otel("postgresql.database.count", "{databases}"),
+        gauge(
             "vigie_postgres_longest_transaction_seconds",
             Unit::Seconds,
             "How long the oldest transaction has been open.",

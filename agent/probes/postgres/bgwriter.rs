@@ -1,4 +1,4 @@
-//! Who writes pages and WAL files behind everybody's back: checkpointer, background writer, archiver.
+//! What is written behind everybody's back: by checkpointer, background writer and archiver, and to the WAL.
 
 use super::family::{ALL_ROWS, Column, Family, OWN, Pace, Variants, VersionOf};
 use crate::metric::{Label, Unit};
@@ -160,44 +160,58 @@ pub(super) static BGWRITER: Family = Family {
             "When these numbers were last set to zero, since 1970.",
             &[(0, ""), (170_000, "EXTRACT(EPOCH FROM c.stats_reset)")],
         ),
-    ],
-    from: &[
-        (0, "FROM pg_catalog.pg_stat_bgwriter b"),
-        (170_000, "FROM pg_catalog.pg_stat_bgwriter b CROSS JOIN pg_catalog.pg_stat_checkpointer c"),
-    ],
-    total: ALL_ROWS,
-    grant: "pg_monitor",
-};
-
-/// `pg_stat_archiver`.
-pub(super) static ARCHIVER: Family = Family {
-    name: "archiver",
-    pace: Pace::Check,
-    of: VersionOf::Server,
-    labels: LABELS,
-    keys: &[],
-    columns: &[
         counter(
             "pg_stat_archiver_archived_count",
             Unit::Of("{file}"),
             "Files of WAL that were archived.",
-            &[(0, "archived_count")],
+            &[(0, "a.archived_count")],
         ),
         counter(
             "pg_stat_archiver_failed_count",
             Unit::Of("{attempt}"),
             "Times that a file of WAL could not be archived.",
-            &[(0, "failed_count")],
+            &[(0, "a.failed_count")],
         ),
         Column::gauge(
             "pg_stat_archiver_last_archive_age",
             Unit::Seconds,
             "How long ago a file of WAL was last archived; nothing where none was.",
-            &[(0, "EXTRACT(EPOCH FROM pg_catalog.now() - last_archived_time)")],
+            &[(0, "EXTRACT(EPOCH FROM pg_catalog.now() - a.last_archived_time)")],
         )
         .labels(LABELS),
+        counter(
+            "pg_stat_wal_records_total",
+            Unit::Of("{record}"),
+            "Records written to the WAL.",
+            &[(0, ""), (140_000, "w.wal_records")],
+        ),
+        counter(
+            "pg_stat_wal_fpi_total",
+            Unit::Of("{page}"),
+            "Whole pages written to the WAL.",
+            &[(0, ""), (140_000, "w.wal_fpi")],
+        ),
+        counter("pg_stat_wal_bytes_total", Unit::Bytes, "WAL written.", &[(0, ""), (140_000, "w.wal_bytes")]),
+        counter(
+            "pg_stat_wal_buffers_full_total",
+            Unit::Of("{write}"),
+            "Times that WAL was written to disk as its buffers were full.",
+            &[(0, ""), (140_000, "w.wal_buffers_full")],
+        ),
     ],
-    from: &[(0, "FROM pg_catalog.pg_stat_archiver")],
+    from: &[
+        (0, "FROM pg_catalog.pg_stat_bgwriter b CROSS JOIN pg_catalog.pg_stat_archiver a"),
+        (
+            140_000,
+            "FROM pg_catalog.pg_stat_bgwriter b CROSS JOIN pg_catalog.pg_stat_archiver a \
+             CROSS JOIN pg_catalog.pg_stat_wal w",
+        ),
+        (
+            170_000,
+            "FROM pg_catalog.pg_stat_bgwriter b CROSS JOIN pg_catalog.pg_stat_archiver a \
+             CROSS JOIN pg_catalog.pg_stat_wal w CROSS JOIN pg_catalog.pg_stat_checkpointer c",
+        ),
+    ],
     total: ALL_ROWS,
     grant: "pg_monitor",
 };

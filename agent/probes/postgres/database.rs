@@ -1,4 +1,4 @@
-//! What each database has done: `pg_stat_database`.
+//! What each database has done: `pg_stat_database`, and why queries of a replica were cancelled there.
 
 use super::family::{ALL_ROWS, Column, DATNAME, Family, OWN, Pace, Variants, VersionOf};
 use crate::metric::{Label, Unit};
@@ -22,7 +22,7 @@ pub(super) static DATABASE: Family = Family {
     pace: Pace::Check,
     of: VersionOf::Server,
     labels: LABELS,
-    keys: &["datid", "datname"],
+    keys: &["d.datid", "d.datname"],
     columns: &[
         Column::gauge("pg_stat_database_numbackends", Unit::Of("{connection}"), "Connections.", &[(0, "numbackends")])
             .labels(LABELS)
@@ -145,58 +145,48 @@ pub(super) static DATABASE: Family = Family {
             "When these numbers were last set to zero, since 1970.",
             &[(0, "EXTRACT(EPOCH FROM stats_reset)")],
         ),
-    ],
-    from: &[(0, "FROM pg_catalog.pg_stat_database ORDER BY datid")],
-    total: ALL_ROWS,
-    grant: "pg_monitor",
-};
-
-/// Why queries of a replica were cancelled: `pg_stat_database_conflicts`.
-pub(super) static CONFLICTS: Family = Family {
-    name: "conflicts",
-    pace: Pace::Check,
-    of: VersionOf::Server,
-    labels: LABELS,
-    keys: &["datid", "datname"],
-    columns: &[
         things(
             "pg_stat_database_conflicts_confl_tablespace",
             "{query}",
             "Queries cancelled as a tablespace was dropped.",
-            &[(0, "confl_tablespace")],
+            &[(0, "c.confl_tablespace")],
         ),
         things(
             "pg_stat_database_conflicts_confl_lock",
             "{query}",
             "Queries cancelled as the primary took a lock.",
-            &[(0, "confl_lock")],
+            &[(0, "c.confl_lock")],
         ),
         things(
             "pg_stat_database_conflicts_confl_snapshot",
             "{query}",
             "Queries cancelled as the primary removed rows that they could see.",
-            &[(0, "confl_snapshot")],
+            &[(0, "c.confl_snapshot")],
         ),
         things(
             "pg_stat_database_conflicts_confl_bufferpin",
             "{query}",
             "Queries cancelled as they held a buffer.",
-            &[(0, "confl_bufferpin")],
+            &[(0, "c.confl_bufferpin")],
         ),
         things(
             "pg_stat_database_conflicts_confl_deadlock",
             "{query}",
             "Queries cancelled as they and the replay waited for each other.",
-            &[(0, "confl_deadlock")],
+            &[(0, "c.confl_deadlock")],
         ),
         things(
             "pg_stat_database_conflicts_confl_active_logicalslot",
             "{query}",
             "Logical slots cancelled as the primary removed rows, or its wal_level fell.",
-            &[(0, ""), (160_000, "confl_active_logicalslot")],
+            &[(0, ""), (160_000, "c.confl_active_logicalslot")],
         ),
     ],
-    from: &[(0, "FROM pg_catalog.pg_stat_database_conflicts ORDER BY datid")],
+    from: &[(
+        0,
+        "FROM pg_catalog.pg_stat_database d LEFT JOIN pg_catalog.pg_stat_database_conflicts c ON c.datid = d.datid \
+         ORDER BY d.datid",
+    )],
     total: ALL_ROWS,
     grant: "pg_monitor",
 };

@@ -16,10 +16,6 @@ const fn gauge(name: &'static str, unit: Unit, help: &'static str, sql: Variants
     Column::gauge(name, unit, help, sql).labels(LABELS)
 }
 
-const fn counter(name: &'static str, unit: Unit, help: &'static str, sql: Variants) -> Column {
-    Column::counter(name, unit, help, sql).labels(LABELS)
-}
-
 /// One row.
 pub(super) static SERVER: Family = Family {
     name: "server",
@@ -89,34 +85,6 @@ pub(super) static WAL_FILES: Family = Family {
         .otel_gauge("postgresql.wal.age", "s"),
     ],
     from: &[(0, "FROM pg_catalog.pg_ls_waldir()")],
-    total: ALL_ROWS,
-    grant: "pg_monitor",
-};
-
-/// What was written to the WAL: `pg_stat_wal`, since PostgreSQL 14.
-pub(super) static WAL: Family = Family {
-    name: "stat_wal",
-    pace: Pace::Check,
-    of: VersionOf::Server,
-    labels: LABELS,
-    keys: &[],
-    columns: &[
-        counter(
-            "pg_stat_wal_records_total",
-            Unit::Of("{record}"),
-            "Records written to the WAL.",
-            &[(0, "wal_records")],
-        ),
-        counter("pg_stat_wal_fpi_total", Unit::Of("{page}"), "Whole pages written to the WAL.", &[(0, "wal_fpi")]),
-        counter("pg_stat_wal_bytes_total", Unit::Bytes, "WAL written.", &[(0, "wal_bytes")]),
-        counter(
-            "pg_stat_wal_buffers_full_total",
-            Unit::Of("{write}"),
-            "Times that WAL was written to disk as its buffers were full.",
-            &[(0, "wal_buffers_full")],
-        ),
-    ],
-    from: &[(0, ""), (140_000, "FROM pg_catalog.pg_stat_wal")],
     total: ALL_ROWS,
     grant: "pg_monitor",
 };

@@ -164,13 +164,9 @@ impl Session {
     pub(super) async fn ask(&self, whole: &str, mut row: impl FnMut(&SimpleQueryRow)) -> Result<(), Refusal> {
         self.allowance.renew();
         let answer = self.client.simple_query(whole).await.map_err(|error| Refusal::of(&error))?;
-        let mut sets = 0;
         for message in &answer {
-            match message {
-                SimpleQueryMessage::RowDescription(_) => sets += 1,
-                // The first set is what the limits are now.
-                SimpleQueryMessage::Row(found) if sets > 1 => row(found),
-                _ => {}
+            if let SimpleQueryMessage::Row(found) = message {
+                row(found);
             }
         }
         Ok(())
@@ -236,7 +232,7 @@ pub(super) fn text(row: &SimpleQueryRow, index: usize) -> Option<&str> {
     row.try_get(index).ok().flatten()
 }
 
-/// What holds for one statement, as set_config(…, is_local) sets it until the end of its transaction: it changes nothing,
+/// What holds for one statement, as SET LOCAL sets it until the end of its transaction: it changes nothing,
 /// takes little time and no lock that anybody waits for, finds nothing but what it names, and runs in one process.
 /// `reset_val` of pg_settings still tells what holds for others.
 fn limits(statement_timeout: Duration) -> String {
@@ -252,6 +248,5 @@ fn limits(statement_timeout: Duration) -> String {
         // The shortest text that is the number itself.
         ("extra_float_digits", "1"),
     ];
-    let calls = settings.map(|(name, value)| format!("pg_catalog.set_config('{name}','{value}',true)"));
-    format!("SELECT {}", calls.join(","))
+    settings.map(|(name, value)| format!("SET LOCAL {name} = '{value}'")).join(";")
 }

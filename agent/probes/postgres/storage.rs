@@ -67,26 +67,6 @@ pub(super) static WRAPAROUND: Family = Family {
     grant: "pg_monitor",
 };
 
-/// How many databases there are.
-pub(super) static DATABASES: Family = Family {
-    name: "databases",
-    pace: Pace::Check,
-    of: VersionOf::Server,
-    labels: &OWN,
-    keys: &[],
-    columns: &[Column::gauge(
-        "vigie_postgres_databases",
-        Unit::Of("{database}"),
-        "Databases of the server, templates aside.",
-        &[(0, "pg_catalog.count(*)")],
-    )
-    .labels(&OWN)
-    .otel("postgresql.database.count", "{databases}")],
-    from: &[(0, "FROM pg_catalog.pg_database WHERE NOT datistemplate")],
-    total: ALL_ROWS,
-    grant: "pg_monitor",
-};
-
 /// Roles that may log in, and those that others are members of.
 pub(super) static ROLE_LIMITS: Family = Family {
     name: "roles",
