@@ -40,6 +40,8 @@ struct Row {
     failed: Option<Value>,
     percentiles: Steps,
     buckets: Steps,
+    /// The bucket without an upper bound, the sum and the count.
+    rest: Option<[Labels; 3]>,
 }
 
 /// The samples of a summary or a histogram.
@@ -48,16 +50,14 @@ struct Steps {
     steps: Vec<Step>,
     /// How many of them were said in this check.
     said: usize,
-    /// The bucket without an upper bound, the sum and the count.
-    rest: Option<[Labels; 3]>,
     /// Calls and their microseconds when they were said.
     count: i64,
     sum: i64,
 }
 
 struct Step {
-    /// As the server writes it.
-    written: Box<str>,
+    /// Percent of the calls, or microseconds.
+    at: f64,
     labels: Labels,
     /// Over OTLP.
     otel: Option<Labels>,
@@ -116,6 +116,7 @@ impl Commands {
             failed: None,
             percentiles: Steps::default(),
             buckets: Steps::default(),
+            rest: None,
         });
         self.rows.last_mut()
     }
@@ -145,10 +146,10 @@ impl Commands {
             return;
         }
         for (percentile, value) in value.split(',').filter_map(|part| part.split_once('=')) {
-            let Ok(value) = value.parse() else { continue };
+            let quantile = percentile.strip_prefix('p').and_then(|number| number.parse::<f64>().ok());
+            let (Some(quantile), Ok(value)) = (quantile, value.parse()) else { continue };
             let series = &self.series;
-            row.percentiles.say(percentile, value, || {
-                let quantile = percentile.strip_prefix('p')?.parse::<f64>().ok()?;
+            row.percentiles.say(quantile, value, || {
                 let page = series.labels(&[("cmd", &row.name), ("quantile", &format!("{quantile:?}"))]);
                 Some((page, Some(series.labels(&[("cmd", &row.name), ("percentile", percentile)]))))
             });
@@ -176,7 +177,7 @@ impl Commands {
                             (buckets.next().and_then(Reply::number), buckets.next().and_then(Reply::number))
                         {
                             let series = &self.series;
-                            row.buckets.say(itoa::Buffer::new().format(bound), count as f64, || {
+                            row.buckets.say(bound as f64, count as f64, || {
                                 let bound = format!("{:?}", bound as f64);
                                 Some((series.part("_bucket", &[("cmd", &row.name), ("le", &bound)]), None))
                             });
@@ -215,7 +216,7 @@ impl Commands {
             for step in row.percentiles.said() {
                 report.put_with(&PERCENTILES, &step.labels, step.value);
             }
-            let [_, sum, count] = row.percentiles.rest(series, &row.name);
+            let [_, sum, count] = rest(&mut row.rest, series, &row.name);
             report.put_with(&PERCENTILES, sum, row.microseconds);
             report.put_with(&PERCENTILES, count, row.calls);
         }
@@ -224,7 +225,7 @@ impl Commands {
                 report.put_with(&LATENCIES, &step.labels, step.value as i64);
             }
             let Steps { count: calls, sum: microseconds, .. } = row.buckets;
-            let [infinite, sum, count] = row.buckets.rest(series, &row.name);
+            let [infinite, sum, count] = rest(&mut row.rest, series, &row.name);
             report.put_with(&LATENCIES, infinite, calls);
             report.put_with(&LATENCIES, sum, microseconds);
             report.put_with(&LATENCIES, count, calls);
@@ -238,26 +239,26 @@ impl Steps {
     }
 
     /// Notes the next step; `bear` makes its labels where it is another than it was.
-    fn say(&mut self, written: &str, value: f64, bear: impl FnOnce() -> Option<(Labels, Option<Labels>)>) {
+    fn say(&mut self, at: f64, value: f64, bear: impl FnOnce() -> Option<(Labels, Option<Labels>)>) {
         match self.steps.get_mut(self.said) {
-            Some(step) if *step.written == *written => step.value = value,
+            Some(step) if step.at.to_bits() == at.to_bits() => step.value = value,
             _ if self.said == STEPS => return,
             _ => {
                 let Some((labels, otel)) = bear() else { return };
-                self.steps.insert(self.said, Step { written: written.into(), labels, otel, value });
+                self.steps.insert(self.said, Step { at, labels, otel, value });
                 self.steps.truncate(STEPS);
             }
         }
         self.said += 1;
     }
+}
 
-    fn rest(&mut self, series: &Series, name: &str) -> &[Labels; 3] {
-        self.rest.get_or_insert_with(|| {
-            [
-                series.part("_bucket", &[("cmd", name), ("le", "+Inf")]),
-                series.part("_sum", &[("cmd", name)]),
-                series.part("_count", &[("cmd", name)]),
-            ]
-        })
-    }
+fn rest<'r>(rest: &'r mut Option<[Labels; 3]>, series: &Series, name: &str) -> &'r [Labels; 3] {
+    rest.get_or_insert_with(|| {
+        [
+            series.part("_bucket", &[("cmd", name), ("le", "+Inf")]),
+            series.part("_sum", &[("cmd", name)]),
+            series.part("_count", &[("cmd", name)]),
+        ]
+    })
 }
