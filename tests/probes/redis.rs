@@ -236,12 +236,12 @@ fn a_server_that_is_not_well_says_so_and_is_told_of() {
 #[test]
 fn a_server_that_loads_its_data_is_not_up_yet_and_tells_how_far_it_is() {
     let Some(first) = server(&[]) else { return };
-    first.cli(&["debug", "populate", "2000", "key", "1000"]);
+    first.cli(&["debug", "populate", "30000", "key", "1000"]);
     first.cli(&["save"]);
     let folder = tempfile::tempdir().unwrap();
     std::fs::copy(first.directory().join("dump.rdb"), folder.path().join("dump.rdb")).unwrap();
     // So that it takes long, and that it answers meanwhile.
-    let slow = ["--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024"];
+    let slow = ["--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024"];
     let loading = redis_unready(&slow, folder).unwrap();
     until("it loads", PATIENCE, || loading.cli(&["ping"]).starts_with("LOADING").then_some(()));
     let agent = agent(&table("x", &format!("redis://{}", loading.address()), ""));
