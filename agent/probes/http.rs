@@ -39,10 +39,21 @@ mod written;
 /// This kind.
 pub static KIND: Kind = Kind { name: "http", metrics: TOLD, plans: |options| Plan::each(KIND.name, &options.http) };
 
-/// `[[probe.http]]`.
+/// `[[probe.http]]`. It is held by several, and is not small.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(from = "Asked")]
+pub struct Http(Arc<Asked>);
+
+impl From<Asked> for Http {
+    fn from(asked: Asked) -> Http {
+        Http(Arc::new(asked))
+    }
+}
+
+/// The table itself.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Http {
+pub struct Asked {
     /// What is asked for.
     pub url: Url,
     /// Where that server listens instead of at the URL's host.
@@ -138,27 +149,27 @@ impl Aim for Http {
         let url = if target.contains("://") { target.parse() } else { format!("http://{target}").parse() };
         let url: Url = url.map_err(|error: url::NoUrl| error.to_string())?;
         let destination = url.destination();
-        Ok((Http { url, admitted: Some(Arc::clone(admitted)), ..self.clone() }, destination))
+        Ok((Asked { url, admitted: Some(Arc::clone(admitted)), ..(*self.0).clone() }.into(), destination))
     }
 }
 
 impl Ask for Http {
     fn target(&self) -> String {
-        self.url.to_string()
+        self.0.url.to_string()
     }
 
     fn probe(&self, setting: &Setting) -> Box<dyn Probe> {
         Box::new(Asking {
-            sent: Sent::of(self),
-            connector: Connector::over(self.ip),
-            secure: Secure::new(&self.tls),
+            sent: Sent::of(&self.0),
+            connector: Connector::over(self.0.ip),
+            secure: Secure::new(&self.0.tls),
             series: Series::of(setting),
             aside: Aside::default(),
-            http: Arc::new(self.clone()),
+            http: Arc::clone(&self.0),
         })
     }
 
     fn warning(&self) -> Option<&'static str> {
-        self.tls.warning()
+        self.0.tls.warning()
     }
 }

@@ -10,7 +10,7 @@ use hyper::{Method, Response};
 use tokio::net::UnixStream;
 use tokio::time::Instant;
 
-use super::Http;
+use super::Asked;
 use super::content::{self, Bounds};
 use super::cookies::Cookies;
 use super::expect::{Head, judge_content};
@@ -38,7 +38,7 @@ const LONG: usize = 64 << 10;
 
 /// One probe.
 pub(super) struct Asking {
-    pub(super) http: Arc<Http>,
+    pub(super) http: Arc<Asked>,
     pub(super) sent: Sent,
     pub(super) connector: Connector,
     pub(super) secure: Secure,
@@ -76,7 +76,7 @@ impl Probe for Asking {
 
 /// One check under way.
 struct Check<'a> {
-    http: &'a Arc<Http>,
+    http: &'a Arc<Asked>,
     sent: &'a Sent,
     connector: &'a Connector,
     secure: &'a mut Secure,

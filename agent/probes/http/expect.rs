@@ -169,7 +169,7 @@ impl Head<'_> {
 }
 
 /// Whether a content is like each of `expect`, and like none of `expect_not`.
-pub(super) fn judge_content(http: &super::Http, url: &Url, content: &[u8], packed: bool) -> Result<(), ProbeError> {
+pub(super) fn judge_content(http: &super::Asked, url: &Url, content: &[u8], packed: bool) -> Result<(), ProbeError> {
     let text = String::from_utf8_lossy(content);
     let wrong = |message: String| {
         let error = ProbeError::new(Reason::Body, message);

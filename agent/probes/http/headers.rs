@@ -182,7 +182,7 @@ enum Credential {
 }
 
 impl Sent {
-    pub(super) fn of(http: &super::Http) -> Sent {
+    pub(super) fn of(http: &super::Asked) -> Sent {
         let mut sent = Sent { plain: Vec::new(), secret: Vec::new() };
         for (name, value) in &http.headers.0 {
             match value {
