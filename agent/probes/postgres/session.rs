@@ -24,6 +24,9 @@ const LOCK_TIMEOUT: u32 = 100;
 /// So long the request to cancel may take.
 const CANCEL: Duration = Duration::from_secs(2);
 
+/// So long the server has to find the statement that it shall cancel.
+const SETTLING: Duration = Duration::from_millis(100);
+
 /// What is asked of each new session.
 const FACTS: &str = "SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.version(), \
     pg_catalog.quote_ident(current_user), pg_catalog.pg_backend_pid(), \
@@ -200,7 +203,10 @@ impl Session {
             self.cancel.cancel_query_raw(way, NoTls).await.ok()
         };
         // What did not get there is cancelled by its own timeout.
-        let _ = tokio::time::timeout(CANCEL, cancelled).await;
+        if tokio::time::timeout(CANCEL, cancelled).await.is_ok_and(|sent| sent.is_some()) {
+            // The server does not answer to it: what is asked next must not be what it ends.
+            tokio::time::sleep(SETTLING).await;
+        }
         self.allowance.renew();
         self.client.simple_query("").await.ok()?;
         Some(self)

@@ -1,6 +1,8 @@
 //! Settings that are numbers or switches: `pg_settings`, in base units, as postgres_exporter has them.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use tokio::time::Instant;
 
@@ -92,7 +94,7 @@ impl Settings {
                 if points.len() < LIMIT
                     && let Some((value, metric)) = normal(setting, text(row, 2).unwrap_or_default())
                 {
-                    let born = born.meet(name, || metric.named(&spelled(name)));
+                    let born = born.meet(name, || shared(metric, name));
                     points.push((Arc::clone(born), value));
                 }
             })
@@ -105,6 +107,19 @@ impl Settings {
             reading.put_born(metric, labels, *value);
         }
     }
+}
+
+/// The metric of a setting, which all servers of this process share: each has some 300.
+fn shared(metric: &'static Metric, name: &str) -> Arc<Metric> {
+    static BORN: LazyLock<Mutex<HashMap<Cow<'static, str>, Weak<Metric>>>> = LazyLock::new(Mutex::default);
+    let born = metric.named(&spelled(name));
+    let mut known = BORN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = known.get(&born.name).and_then(Weak::upgrade) {
+        return known;
+    }
+    known.retain(|_, metric| metric.strong_count() > 0);
+    known.insert(born.name.clone(), Arc::downgrade(&born));
+    born
 }
 
 /// A setting's name, of which an extension's has a dot, as a part of a metric's.
