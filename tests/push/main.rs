@@ -16,10 +16,13 @@ mod collector;
 mod http_collector;
 #[path = "../support/papers.rs"]
 mod papers;
+#[path = "../support/postgres.rs"]
+mod postgres;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod check;
+mod databases;
 mod day;
 mod directory;
 mod faults;

@@ -1,7 +1,7 @@
 //! Who is connected and what they do: `pg_stat_activity`.
 
 use super::family::{ALL_ROWS, Column, DATNAME, Family, OWN, Pace, Variants, VersionOf};
-use crate::metric::{Label, Unit};
+use crate::metric::{Kind, Label, Metric, Unit};
 
 const STATES: &[Label] = &[OWN[0], OWN[1], DATNAME, Label::new("state").otel("postgresql.connection.state")];
 const LABELS: &[Label] = &OWN;
@@ -77,8 +77,18 @@ pub(super) static SESSIONS: Family = Family {
                      - pg_catalog.current_setting('reserved_connections')::int",
                 ),
             ],
-        )
-        .otel_gauge("postgresql.connection.max", "{connections}"),
+        ),
+        // On the page it is pg_settings_max_connections.
+        Column {
+            metric: Metric::otel_only(
+                Kind::Gauge,
+                "postgresql.connection.max",
+                Unit::Of("{connections}"),
+                "Connections that the server is configured for.",
+            )
+            .labels(LABELS),
+            sql: &[(0, "pg_catalog.current_setting('max_connections')::int")],
+        },
         gauge(
             "vigie_postgres_databases",
             Unit::Of("{database}"),
