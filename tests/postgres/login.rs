@@ -62,7 +62,7 @@ fn who_may_not_see_is_told_the_grant() {
     }
     server.sql("GRANT pg_monitor TO vigie; GRANT SELECT ON secrets TO vigie");
     let (table, _) = check(&server.probe(query));
-    assert!(!table.contains('→'), "{table}");
+    assert!(!table.contains("GRANT"), "{table}");
 }
 
 #[test]
