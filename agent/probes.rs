@@ -2,9 +2,9 @@
 //!
 //! A probe never times or judges itself: the supervisor does, for all of them alike.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -262,7 +262,22 @@ pub struct Options {
     pub unit: Vec<Target<unit::Unit>>,
 }
 
-type Make = dyn Fn(&Setting) -> Box<dyn Probe> + Send + Sync;
+/// Options of some kind.
+trait Asks: Any + Send + Sync {
+    fn probe(&self, setting: &Setting) -> Box<dyn Probe>;
+
+    fn same(&self, other: &dyn Any) -> bool;
+}
+
+impl<A: Ask> Asks for A {
+    fn probe(&self, setting: &Setting) -> Box<dyn Probe> {
+        Ask::probe(self, setting)
+    }
+
+    fn same(&self, other: &dyn Any) -> bool {
+        other.downcast_ref::<A>() == Some(self)
+    }
+}
 
 /// One probe, before it is made.
 #[derive(Clone)]
@@ -273,12 +288,9 @@ pub struct Plan {
     pub common: Common,
     /// What it asks.
     pub target: String,
-    /// A hash of its options, without its secrets: another hash is another probe. As text, they would be the most of
-    /// what a probe takes.
-    pub written: u64,
     /// What a person must know of it when it starts.
     pub warning: Option<&'static str>,
-    make: Arc<Make>,
+    own: Arc<dyn Asks>,
 }
 
 impl Plan {
@@ -290,10 +302,13 @@ impl Plan {
     /// The plan of one probe.
     pub fn of<A: Ask>(kind: &'static str, common: Common, own: A) -> Plan {
         let (target, warning) = (own.target(), own.warning());
-        let mut written = DefaultHasher::new();
-        format!("{common:?} {own:?}").hash(&mut written);
-        let written = written.finish();
-        Plan { kind, common, target, written, warning, make: Arc::new(move |setting| own.probe(setting)) }
+        Plan { kind, common, target, warning, own: Arc::new(own) }
+    }
+
+    /// Whether both ask the same in the same way: a secret in the configuration itself counts.
+    pub fn same(&self, other: &Plan) -> bool {
+        let other_own: &dyn Any = &*other.own;
+        self.kind == other.kind && self.common == other.common && self.own.same(other_own)
     }
 
     /// What its probe is born into.
@@ -304,7 +319,7 @@ impl Plan {
 
     /// Makes the probe.
     pub fn make(&self, setting: &Setting) -> Box<dyn Probe> {
-        (self.make)(setting)
+        self.own.probe(setting)
     }
 }
 

@@ -2,10 +2,8 @@
 
 use std::fmt;
 use std::fs::File;
-use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
@@ -90,16 +88,6 @@ impl Secret {
                 Some(directory) => read(&Path::new(&directory).join(name)),
                 None => Err(SecretError::NoCredentials(name.clone())),
             },
-        }
-    }
-
-    /// Where it is, and for one in the configuration itself a number of this process that changes with it: tells two
-    /// configurations apart, and nobody the secret.
-    pub fn told_apart(&self) -> String {
-        static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-        match &self.0 {
-            Source::Plain(text) => format!("plain {:x}", KEYS.hash_one(text)),
-            _ => self.place(),
         }
     }
 
@@ -218,14 +206,6 @@ mod tests {
             let (path, read) = in_file(name, &content);
             assert_eq!(read, Err(format!("expected a secret of 1 byte to 64 KiB of text in {}", path.display())));
         }
-    }
-
-    #[test]
-    fn another_secret_is_told_apart_and_none_is_told() {
-        let told = |text: &str| Secret(Source::Plain(text.to_owned())).told_apart();
-        assert_eq!(told("password"), told("password"));
-        assert_ne!(told("password"), told("passwort"));
-        assert!(!told("password").contains("password"));
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Probing {
             };
             let known = before.iter().position(same).map(|known| before.swap_remove(known));
             posts.push(match known {
-                Some(known) if known.watch.plan.written == plan.written => known,
+                Some(known) if known.watch.plan.same(&plan) => known,
                 Some(known) if known.watch.plan.target == plan.target => {
                     let account = lock(&known.watch.account).clone();
                     self.post(plan, account)

@@ -261,3 +261,16 @@ vigie.toml:19:16: `probe.http`: who asks is said twice
 "#,
     );
 }
+
+#[test]
+fn another_secret_is_another_probe_and_the_same_configuration_to_whoever_looks() {
+    let one = "[[probe.redis]]\nname = 'a'\nurl = 'redis://db'\npassword = 'hunter2'\n";
+    let other = one.replace("hunter2", "hunter3");
+    let plans = |text: &str| loaded(text).probe.plans();
+    assert!(plans(one)[0].same(&plans(one)[0]));
+    assert!(!plans(one)[0].same(&plans(&other)[0]));
+    assert!(!plans(one)[0].same(&plans(&one.replace("redis://db", "redis://dc"))[0]));
+    assert!(!plans(one)[0].same(&plans(&format!("{one}interval = '1m'\n"))[0]));
+    assert_eq!(loaded(one).hash(), loaded(&other).hash());
+    assert!(!format!("{:?}", loaded(one).probe).contains("hunter2"));
+}

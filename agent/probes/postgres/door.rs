@@ -73,9 +73,9 @@ impl Door {
 }
 
 impl fmt::Debug for Door {
-    /// Tells two configurations apart, and nobody the password.
+    /// Where the password is, not what it is.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let password = self.password.as_ref().map(Secret::told_apart);
+        let password = self.password.as_ref().map(Secret::place);
         f.debug_struct("Door")
             .field("url", &self.url)
             .field("password", &password)
