@@ -34,6 +34,7 @@ e2e: deb ## The shipped program's whole life under systemd, on this system and o
 	    $(CARGO) test --locked --test e2e -- --nocapture || exit 1; \
 	done
 
+# The user is made as the package's postinst makes it.
 install: $(BINARY) ## Install below PREFIX (/usr/local), for those without dpkg; DESTDIR= to stage
 	install -D -m 755 "$(BINARY)" "$(DESTDIR)$(PREFIX)/bin/vigie"
 	for unit in vigie.service vigie.socket drop-ins/process-details.conf drop-ins/icmp.conf drop-ins/docker.conf; do \
@@ -41,6 +42,9 @@ install: $(BINARY) ## Install below PREFIX (/usr/local), for those without dpkg;
 	  install -D -m 644 "systemd/$$unit" "$(DESTDIR)$(PREFIX)/$$to" && \
 	  sed -i -e 's,/usr/bin/vigie,$(PREFIX)/bin/vigie,; s,/usr/share/vigie,$(PREFIX)/share/vigie,' "$(DESTDIR)$(PREFIX)/$$to" || exit 1; \
 	done
+	install -D -m 644 systemd/vigie.sysusers "$(DESTDIR)$(PREFIX)/lib/sysusers.d/vigie.conf"
+	[ -n "$(DESTDIR)" ] || ! command -v systemd-sysusers >/dev/null || \
+	  SYSTEMD_NSS_DYNAMIC_BYPASS=1 systemd-sysusers "$(PREFIX)/lib/sysusers.d/vigie.conf" || true
 	install -d -m 755 "$(DESTDIR)$(PREFIX)/share/man/man1"
 	gzip -9n <packaging/vigie.1 >"$(DESTDIR)$(PREFIX)/share/man/man1/vigie.1.gz"
 	chmod 644 "$(DESTDIR)$(PREFIX)/share/man/man1/vigie.1.gz"
@@ -50,8 +54,8 @@ install: $(BINARY) ## Install below PREFIX (/usr/local), for those without dpkg;
 	[ -e "$(DESTDIR)$(SYSCONFDIR)/vigie/config.toml" ] || \
 	  install -D -m 644 config.example.toml "$(DESTDIR)$(SYSCONFDIR)/vigie/config.toml"
 
-uninstall: ## Remove what install installed; the configuration and the state stay
-	rm -f "$(DESTDIR)$(PREFIX)/bin/vigie" \
+uninstall: ## Remove what install installed; the configuration, the state and its user stay
+	rm -f "$(DESTDIR)$(PREFIX)/bin/vigie" "$(DESTDIR)$(PREFIX)/lib/sysusers.d/vigie.conf" \
 	  "$(DESTDIR)$(PREFIX)/lib/systemd/system/vigie.service" "$(DESTDIR)$(PREFIX)/lib/systemd/system/vigie.socket" \
 	  "$(DESTDIR)$(PREFIX)/share/man/man1/vigie.1.gz" \
 	  "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/vigie" \

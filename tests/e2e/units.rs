@@ -2,7 +2,7 @@
 
 use crate::machine::Machine;
 use crate::support::{PATIENCE, until};
-use crate::{page, write_config};
+use crate::{page, restart, write_config};
 
 const CONFIG: &str = "
 [[probe.unit]]
@@ -43,7 +43,6 @@ pub(crate) fn says_of_units_what_systemd_says(machine: &Machine) {
     machine.good(&[&["systemd-run", "--quiet", "--unit", "e2e-again"][..], &again, &["false"]].concat());
     write_config(machine, CONFIG);
     machine.good(&["systemctl", "reload", "vigie"]);
-    gets_a_user_that_the_bus_knows(machine);
     let labels = |probe, target| [("probe", probe), ("kind", "unit"), ("target", target)];
     let of = |probe, target: &'static str| {
         let page = page(machine);
@@ -79,21 +78,23 @@ pub(crate) fn says_of_units_what_systemd_says(machine: &Machine) {
     assert!(said.contains("e2e-fails.service is failed (failed), expected active"), "{said}");
     assert!(said.contains("journalctl -u e2e-fails.service -e"), "{said}");
     assert!(said.contains("systemd knows no unit e2e-nobody.service"), "{said}");
+    says_what_helps_without_its_user(machine);
     machine.shell("systemctl stop e2e-runs e2e-again; systemctl reset-failed 'e2e-*'");
     write_config(machine, "");
-    machine.shell("systemctl stop vigie; userdel vigie || true; systemctl start vigie");
+    restart(machine);
 }
 
 /// dbus-daemon knows no dynamic users (dbus-broker does): then vigie says what helps, and it does.
-fn gets_a_user_that_the_bus_knows(machine: &Machine) {
+fn says_what_helps_without_its_user(machine: &Machine) {
     let labels = [("probe", "runs"), ("kind", "unit"), ("target", "e2e-runs.service")];
-    let told = until("runs was asked", PATIENCE, || page(machine).find("probe_success", &labels));
-    if told == 1.0 {
-        return eprintln!("    the bus knows dynamic users");
+    let asked = || until("runs was asked", PATIENCE, || page(machine).find("probe_success", &labels));
+    machine.shell("systemctl stop vigie; userdel vigie; systemctl start vigie");
+    if asked() == 1.0 {
+        eprintln!("    the bus knows dynamic users");
+    } else {
+        let health = machine.shell("curl --silent http://127.0.0.1:9844/health");
+        assert!(health.contains("hangs up on this user"), "{health}");
     }
-    let health = machine.shell("curl --silent http://127.0.0.1:9844/health");
-    assert!(health.contains("hangs up on this user"), "{health}");
-    let remedy = "systemctl stop vigie; useradd --system --shell /usr/sbin/nologin vigie; systemctl start vigie";
-    machine.shell(remedy);
-    assert_eq!(machine.property("vigie.service", "DynamicUser"), "yes");
+    machine.shell("systemctl stop vigie; systemd-sysusers vigie.conf; systemctl start vigie");
+    assert_eq!(asked(), 1.0);
 }

@@ -7,7 +7,7 @@ use crate::collector::{Collector, Site};
 use crate::machine::Machine;
 use crate::support::{PATIENCE, until};
 use crate::{
-    MANY_CONNECTIONS, NEW, OLD, TRACES, active, config_hash, dpkg_install, main_pid, moments, page, write_config,
+    MANY_CONNECTIONS, NEW, OLD, TRACES, active, config_hash, dpkg_install, main_pid, moments, page, user, write_config,
 };
 
 /// Nobody listens there until the test does.
@@ -51,7 +51,14 @@ fn change_version(machine: &Machine, version: &str) {
 }
 
 pub(crate) fn upgrades(machine: &Machine) {
+    // As a version that brought no user leaves it: what waits belongs to one that systemd made up.
+    machine.shell("systemctl stop vigie; userdel vigie; systemctl start vigie");
+    let owner = || machine.shell("stat --format=%u /var/lib/private/vigie/spool").trim().to_owned();
+    let made_up = owner();
+    assert_eq!(user(machine), "");
     change_version(machine, NEW);
+    assert_ne!(user(machine), made_up);
+    assert_eq!(owner(), user(machine));
 }
 
 pub(crate) fn downgrades(machine: &Machine) {
@@ -81,4 +88,5 @@ pub(crate) fn purges(machine: &Machine) {
     machine.shell("dpkg --purge vigie 2>&1");
     assert_eq!(machine.shell(&format!("{TRACES} | comm -13 /tmp/traces -")), "");
     assert_eq!(machine.shell("systemctl list-units --all --plain --no-legend '*vigie*'"), "");
+    assert_eq!(machine.shell("getent passwd vigie || getent group vigie || true"), "");
 }

@@ -63,5 +63,5 @@ fn a_bus_that_hangs_up_on_us_is_told_with_what_mends_it() {
         return skipped("dbus-daemon is not installed");
     };
     let said = unit(root.path());
-    assert!(said.result == "permission" && said.why.contains("useradd --system"), "{said:?}");
+    assert!(said.result == "permission" && said.why.contains("systemd-sysusers vigie.conf"), "{said:?}");
 }

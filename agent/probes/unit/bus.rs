@@ -115,14 +115,13 @@ impl Bus {
             Trouble::Line(error) => ProbeError::connect(&format!("the system's bus at {path}"), error)
                 .mend("check that dbus runs; in a container, mount the host's /run/dbus, and let AppArmor pass it"),
             // dbus-daemon looks its clients up in the list of users, and since version 250.4 of systemd it does not find
-            // the dynamic ones. systemd takes a user that is called like the unit where there is one.
+            // the dynamic ones. systemd takes a user that is called like the unit where there is one, as our package makes it.
             Trouble::HungUp => ProbeError::new(
                 Reason::Permission,
                 format!("the system's bus at {path} hangs up on this user, whom it does not know or does not let in"),
             )
             .mend(
-                "give vigie a lasting user: systemctl stop vigie; useradd --system --shell /usr/sbin/nologin vigie; \
-                 systemctl start vigie",
+                "let vigie run as a user that lasts: systemctl stop vigie; systemd-sysusers vigie.conf; systemctl start vigie",
             ),
             Trouble::Odd => {
                 ProbeError::new(Reason::Protocol, format!("what is said at {path} is not what systemd says"))
