@@ -31,22 +31,13 @@ impl Gzip {
     /// Never, as long as memory takes all: then `out` holds a part.
     pub fn pack(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
         out.reserve(plain.len() / 6 + 256);
+        self.begin(out).end(plain)
+    }
+
+    /// Begins a text that comes bit by bit; what it becomes is appended to `out`.
+    pub fn begin<'a>(&'a mut self, out: &'a mut Vec<u8>) -> Packing<'a> {
         out.extend_from_slice(&HEADER);
-        let (mut pieces, mut rest) = (plain.chunks(PIECE), plain.len());
-        loop {
-            let piece = pieces.next().unwrap_or_default();
-            rest -= piece.len();
-            self.piece(piece, rest == 0, out)?;
-            if rest == 0 {
-                break;
-            }
-        }
-        let mut crc = Crc::new();
-        crc.update(plain);
-        out.extend_from_slice(&crc.sum().to_le_bytes());
-        // The length modulo 2^32, as the format has it.
-        out.extend_from_slice(&(plain.len() as u32).to_le_bytes());
-        Ok(())
+        Packing { gzip: self, out, crc: Crc::new() }
     }
 
     /// Appends blocks that hold `piece` and refer to nothing before it. All but the last end at a whole byte.
@@ -63,6 +54,53 @@ impl Gzip {
             }
             out.reserve(rest.len() / 4 + 256);
         }
+    }
+}
+
+/// A text of which the beginning is compressed. One that is not ended is no gzip.
+pub struct Packing<'a> {
+    gzip: &'a mut Gzip,
+    out: &'a mut Vec<u8>,
+    crc: Crc,
+}
+
+impl Packing<'_> {
+    /// Takes the whole pieces out of `plain`, which is what follows; the rest stays there.
+    ///
+    /// # Errors
+    /// Never, as long as memory takes all.
+    pub fn take(&mut self, plain: &mut Vec<u8>) -> Result<(), CompressError> {
+        let whole = plain.len() / PIECE * PIECE;
+        for piece in plain.get(..whole).unwrap_or_default().chunks(PIECE) {
+            self.piece(piece, false)?;
+        }
+        plain.drain(..whole);
+        Ok(())
+    }
+
+    /// Takes `plain`, after which nothing follows.
+    ///
+    /// # Errors
+    /// Never, as long as memory takes all.
+    pub fn end(mut self, plain: &[u8]) -> Result<(), CompressError> {
+        let (mut pieces, mut rest) = (plain.chunks(PIECE), plain.len());
+        loop {
+            let piece = pieces.next().unwrap_or_default();
+            rest -= piece.len();
+            self.piece(piece, rest == 0)?;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.out.extend_from_slice(&self.crc.sum().to_le_bytes());
+        // The length modulo 2^32, as the format has it.
+        self.out.extend_from_slice(&self.crc.amount().to_le_bytes());
+        Ok(())
+    }
+
+    fn piece(&mut self, piece: &[u8], last: bool) -> Result<(), CompressError> {
+        self.crc.update(piece);
+        self.gzip.piece(piece, last, self.out)
     }
 }
 
@@ -118,6 +156,23 @@ mod tests {
             let mut plain = Vec::new();
             flate2::read::DeflateDecoder::new(&*out).read_to_end(&mut plain).unwrap();
             assert!(plain == [&*noise, &noise].concat(), "{room}");
+        }
+    }
+
+    #[test]
+    fn what_comes_bit_by_bit_is_packed_as_if_it_came_at_once() {
+        let (mut gzip, noise) = (Gzip::default(), noise(3 * PIECE + 1));
+        for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 1] {
+            let (plain, mut whole, mut out) = (noise.get(..length).unwrap(), Vec::new(), Vec::new());
+            gzip.pack(plain, &mut whole).unwrap();
+            let (mut packing, mut waiting) = (gzip.begin(&mut out), Vec::new());
+            for bit in plain.chunks(PIECE / 3) {
+                waiting.extend_from_slice(bit);
+                packing.take(&mut waiting).unwrap();
+                assert!(waiting.len() < PIECE);
+            }
+            packing.end(&waiting).unwrap();
+            assert!(unpacked(&out) == plain, "{length}");
         }
     }
 

@@ -18,6 +18,8 @@ pub struct Cache {
     plain: [Slot; 2],
     gzip: [Slot; 2],
     packer: Option<Gzip>,
+    /// What is rendered and not yet compressed.
+    piece: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -52,27 +54,37 @@ impl Cache {
             self.of = Arc::downgrade(snapshot);
             self.plain.iter_mut().chain(&mut self.gzip).for_each(|slot| slot.fresh = false);
         }
-        let Cache { plain: [text, open], gzip: [text_gzip, open_gzip], .. } = self;
-        let (plain, packed) = match format {
-            Format::Text => (text, text_gzip),
-            Format::OpenMetrics => (open, open_gzip),
-        };
-        if let Some(page) = if gzip { packed.fresh() } else { plain.fresh() } {
-            return (page, gzip);
+        if let Some(packed) = gzip.then(|| self.packed(snapshot, format)).flatten() {
+            return (packed, true);
         }
-        let page = plain.fresh().unwrap_or_else(|| {
-            let mut buffer = plain.buffer();
-            self.renderer.render(snapshot, format, &mut buffer);
-            plain.fill(buffer)
+        let Cache { renderer, plain: [text, open], .. } = self;
+        let slot = if format == Format::Text { text } else { open };
+        let page = slot.fresh().unwrap_or_else(|| {
+            let mut buffer = slot.buffer();
+            renderer.render(snapshot, format, &mut buffer);
+            slot.fill(buffer)
         });
-        if !gzip {
-            return (page, false);
+        (page, false)
+    }
+
+    /// The page in gzip: compressed while it is rendered, as the plain text of thousands of targets is megabytes that
+    /// nobody reads.
+    fn packed(&mut self, snapshot: &Snapshot, format: Format) -> Option<Bytes> {
+        let Cache { renderer, gzip: [text, open], packer, piece, .. } = self;
+        let slot = if format == Format::Text { text } else { open };
+        if let Some(page) = slot.fresh() {
+            return Some(page);
         }
-        let mut buffer = packed.buffer();
-        match self.packer.get_or_insert_default().pack(&page, &mut buffer) {
-            Ok(()) => (packed.fill(buffer), true),
-            Err(_) => (page, false),
-        }
+        let (mut buffer, mut result) = (slot.buffer(), Ok(()));
+        let mut packing = packer.get_or_insert_default().begin(&mut buffer);
+        piece.clear();
+        renderer.render_through(snapshot, format, piece, &mut |page| {
+            if result.is_ok() {
+                result = packing.take(page);
+            }
+        });
+        result.and_then(|()| packing.end(piece)).ok()?;
+        Some(slot.fill(buffer))
     }
 }
 

@@ -45,6 +45,17 @@ struct Place {
 impl Renderer {
     /// Appends the page of `snapshot` to `out`.
     pub fn render(&mut self, snapshot: &Snapshot, format: Format, out: &mut Vec<u8>) {
+        self.render_through(snapshot, format, out, &mut |_| {});
+    }
+
+    /// The same; after each sample `take` may take what there is out of `out`, so that it need not hold the whole page.
+    pub fn render_through(
+        &mut self,
+        snapshot: &Snapshot,
+        format: Format,
+        out: &mut Vec<u8>,
+        take: &mut dyn FnMut(&mut Vec<u8>),
+    ) {
         let families: Vec<&Family> = snapshot.families().filter(|family| family.metric.on_page).collect();
         let same = |(known, family): (&MetricRef, &&Family)| known.same(&family.metric);
         if families.len() != self.families.len() || !self.families.iter().zip(&families).all(same) {
@@ -73,10 +84,12 @@ impl Renderer {
                 } else {
                     sample(&family.metric.name, point, out);
                 }
+                take(out);
             }
             for distribution in family.distributions() {
                 if !place.shared || seen.insert(("_count", distribution.labels.page())) {
                     durations(&family.metric.name, distribution, out);
+                    take(out);
                 }
             }
         }
