@@ -186,6 +186,8 @@ impl Handle {
         {
             return Arc::clone(snapshot);
         }
+        // What is in it can be written anew, unless somebody still reads it.
+        *newest = None;
         let now = Instant::now();
         let sources = shared.sources();
         let mut readings: Vec<_> = sources.iter().map(|source| shared.current(source, now)).collect();

@@ -46,56 +46,34 @@ enum State {
 
 /// Readings of before, to be written again. Three are in turn: one is written, one is the latest, and one may be held
 /// by whoever reads a snapshot.
-pub(super) struct Spare {
-    readings: Vec<Arc<Reading>>,
-    most: usize,
-}
-
-impl Default for Spare {
-    fn default() -> Spare {
-        Spare { readings: Vec::new(), most: 2 }
-    }
-}
+#[derive(Default)]
+struct Spare(Vec<Arc<Reading>>);
 
 impl Spare {
-    /// Of what is written so seldom that hardly anybody still reads the one of before: it is not kept for that.
-    pub(super) fn of_one() -> Spare {
-        Spare { most: 1, ..Spare::default() }
-    }
-
     /// A reading that nobody else holds, with the families of before where there is one.
-    pub(super) fn take(&mut self) -> Arc<Reading> {
-        let free = self.readings.iter_mut().position(|spare| Arc::get_mut(spare).is_some());
-        free.map_or_else(Arc::default, |free| self.readings.swap_remove(free))
+    fn take(&mut self) -> Arc<Reading> {
+        let free = self.0.iter_mut().position(|spare| Arc::get_mut(spare).is_some());
+        free.map_or_else(Arc::default, |free| self.0.swap_remove(free))
     }
 
     /// Keeps a reading that was published before.
-    pub(super) fn keep(&mut self, reading: Arc<Reading>) {
-        if self.readings.len() == self.most {
-            self.readings.remove(0);
+    fn keep(&mut self, reading: Arc<Reading>) {
+        if self.0.len() == 2 {
+            self.0.remove(0);
         }
-        self.readings.push(reading);
+        self.0.push(reading);
     }
 }
 
-/// A reading that is written anew for each snapshot.
+/// A reading that is written anew for each snapshot: over the one of before, unless somebody still reads that.
 #[derive(Default)]
-pub(super) struct Renewed {
-    spare: Spare,
-    latest: Option<Arc<Reading>>,
-}
+pub(super) struct Renewed(Arc<Reading>);
 
 impl Renewed {
     /// The reading of this moment.
     pub(super) fn write(&mut self, write: impl FnOnce(&mut Reading)) -> Arc<Reading> {
-        let mut new = self.spare.take();
-        if let Some(reading) = Arc::get_mut(&mut new) {
-            write(reading);
-        }
-        if let Some(before) = self.latest.replace(Arc::clone(&new)) {
-            self.spare.keep(before);
-        }
-        new
+        write(Arc::make_mut(&mut self.0));
+        Arc::clone(&self.0)
     }
 }
 

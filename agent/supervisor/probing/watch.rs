@@ -13,7 +13,7 @@ use crate::phase;
 use crate::probes::{Plan, Probe, ProbeError, Reason, Report, Setting};
 use crate::samplers::root::Root;
 use crate::snapshot::{Labels, Reading};
-use crate::supervisor::source::{Spare, lock, text_of};
+use crate::supervisor::source::{lock, text_of};
 
 /// A new target is asked for the first time within this time, however seldom after that.
 const FIRST: Duration = Duration::from_secs(5);
@@ -41,10 +41,14 @@ impl Watch {
         latest.filter(|latest| now.saturating_duration_since(latest.at) <= period * 3)
     }
 
+    /// A copy of what was said last, to be written over: it has the room that is needed, and is there while a check is.
+    fn blank(&self) -> Arc<Reading> {
+        lock(&self.latest).as_deref().cloned().unwrap_or_default().into()
+    }
+
     /// Asks for ever, at moments that are this probe's own, on a host that is `host`.
     pub(super) async fn run(self: Arc<Watch>, host: Arc<str>, lateness: Lateness) {
         let mut probe = self.plan.make(&self.setting);
-        let mut spare = Spare::of_one();
         let interval = self.plan.common.interval;
         let key = format!("{host}/{}/{}", self.plan.kind, self.plan.common.name);
         let (start, wall) = (Instant::now(), SystemTime::now());
@@ -54,7 +58,7 @@ impl Watch {
             tokio::time::sleep_until(next).await;
             let (at, taken) = (Instant::now(), self.setting.root.calls.now());
             Arc::make_mut(&mut *lock(&lateness)).add(at.saturating_duration_since(next));
-            let mut report = Report::new(spare.take(), &self.labels);
+            let mut report = Report::new(self.blank(), &self.labels);
             if let Some(reading) = report.reading() {
                 reading.start(at.into_std(), taken);
             }
@@ -62,9 +66,7 @@ impl Watch {
             if panicked {
                 probe = self.plan.make(&self.setting);
             }
-            if let Some(before) = self.publish(report, answer, at, taken) {
-                spare.keep(before);
-            }
+            self.publish(report, answer, at, taken);
             let stride = lock(&self.account).judgement.stride();
             // A first check before the own moments begin is beside them.
             if next == due {
@@ -77,14 +79,8 @@ impl Watch {
         }
     }
 
-    /// Counts what a check said, logs where it changed the judgement, and publishes it; gives back what was said before.
-    fn publish(
-        &self,
-        mut report: Report,
-        answer: Result<(), ProbeError>,
-        at: Instant,
-        taken: SystemTime,
-    ) -> Option<Arc<Reading>> {
+    /// Counts what a check said, logs where it changed the judgement, and publishes it.
+    fn publish(&self, mut report: Report, answer: Result<(), ProbeError>, at: Instant, taken: SystemTime) {
         let took = at.elapsed();
         report.settle();
         for sentence in report.advice() {
@@ -103,7 +99,7 @@ impl Watch {
             self.log(&answer, account.judgement.failures, known);
         }
         account.count(Last { at: at.into_std(), took, failure: answer.err() }, taken, &self.setting);
-        lock(&self.latest).replace(report.into_reading())
+        *lock(&self.latest) = Some(report.into_reading());
     }
 
     fn log(&self, answer: &Result<(), ProbeError>, failures: u32, known: bool) {
