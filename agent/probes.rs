@@ -12,6 +12,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::metric::{Label, Metric};
+use crate::push::naming::Naming;
 use crate::samplers::root::Root;
 use crate::snapshot::{Labels, Reading, Value};
 
@@ -181,6 +182,8 @@ pub struct Setting {
     pub kind: &'static str,
     /// What it asks.
     pub target: String,
+    /// Whose names are pushed: what only the others have names for need not be told.
+    pub naming: Naming,
 }
 
 impl Setting {
@@ -290,6 +293,8 @@ pub struct Plan {
     pub target: String,
     /// What a person must know of it when it starts.
     pub warning: Option<&'static str>,
+    /// Whose names are pushed.
+    pub naming: Naming,
     own: Arc<dyn Asks>,
 }
 
@@ -302,19 +307,19 @@ impl Plan {
     /// The plan of one probe.
     pub fn of<A: Ask>(kind: &'static str, common: Common, own: A) -> Plan {
         let (target, warning) = (own.target(), own.warning());
-        Plan { kind, common, target, warning, own: Arc::new(own) }
+        Plan { kind, common, target, warning, naming: Naming::default(), own: Arc::new(own) }
     }
 
-    /// Whether both ask the same in the same way: a secret in the configuration itself counts.
+    /// Whether it is this very probe: a secret in the configuration itself counts.
     pub fn same(&self, other: &Plan) -> bool {
-        let other_own: &dyn Any = &*other.own;
-        self.kind == other.kind && self.common == other.common && self.own.same(other_own)
+        let own: &dyn Any = &*other.own;
+        (self.kind, &self.common, self.naming) == (other.kind, &other.common, other.naming) && self.own.same(own)
     }
 
     /// What its probe is born into.
     pub fn setting(&self, root: &Arc<Root>) -> Setting {
         let (probe, target) = (self.common.name.clone(), self.target.clone());
-        Setting { root: Arc::clone(root), probe, kind: self.kind, target }
+        Setting { root: Arc::clone(root), probe, kind: self.kind, target, naming: self.naming }
     }
 
     /// Makes the probe.

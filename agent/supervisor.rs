@@ -145,7 +145,7 @@ impl Handle {
 
     /// Begins to ask what the configuration's probes ask, on the runtime of whoever calls.
     pub fn probe(&self, config: &config::Config) {
-        self.0.probing.watch(&config.probe);
+        self.0.probing.watch(&config.probe, config.otlp.naming);
     }
 
     /// Waits until the first pass is over.
@@ -238,7 +238,7 @@ impl Handle {
         lock(&shared.orders).schedule =
             Schedule::new(&shared.host, config.sampling.interval, Instant::now(), SystemTime::now());
         lock(&shared.account).loaded(config);
-        shared.probing.watch(&config.probe);
+        shared.probing.watch(&config.probe, config.otlp.naming);
         let now = Instant::now();
         *lock(&shared.changed) = now;
         shared.published();

@@ -7,6 +7,7 @@ use tokio::task::AbortHandle;
 
 use super::source::{Renewed, lock};
 use crate::probes::{Options, Plan};
+use crate::push::naming::Naming;
 use crate::samplers::root::Root;
 use crate::snapshot::{Durations, Labels, Reading};
 use account::{Account, LATENESS};
@@ -51,10 +52,12 @@ impl Probing {
         Probing { root, host, posts: Mutex::default(), lateness, own: Mutex::default() }
     }
 
-    /// Watches what `options` name from now on, on the runtime of whoever calls. What was watched already and stays as
+    /// Watches what `options` name from now on, for who speaks the names of `naming`, on the runtime of whoever calls. What was watched already and stays as
     /// it was goes on undisturbed; what changed and asks the same target keeps its account.
-    pub(super) fn watch(&self, options: &Options) {
-        self.keep(options.plans());
+    pub(super) fn watch(&self, options: &Options, naming: Naming) {
+        let mut plans = options.plans();
+        plans.iter_mut().for_each(|plan| plan.naming = naming);
+        self.keep(plans);
     }
 
     fn keep(&self, plans: Vec<Plan>) {

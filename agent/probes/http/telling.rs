@@ -12,6 +12,7 @@ use super::httpcheck;
 use crate::metric::{Label, Metric, Since, Unit};
 use crate::probes::connect::FAILED_DUE_TO_REGEX;
 use crate::probes::{KIND, LABELS, PROBE, ProbeError, Reason, Report, Setting, TARGET};
+use crate::push::naming::Naming;
 use crate::snapshot::Labels;
 
 static DURATION: Metric = Metric::gauge(
@@ -74,13 +75,15 @@ pub(super) const TOLD: &[&Metric] = &[
 /// The labels of one probe's series.
 pub(super) struct Series {
     phases: [Labels; 5],
-    httpcheck: httpcheck::Series,
+    /// Only where they are told to anybody: they are as many as all others.
+    httpcheck: Option<Box<httpcheck::Series>>,
 }
 
 impl Series {
     pub(super) fn of(setting: &Setting) -> Series {
         let phases = ["resolve", "connect", "tls", "processing", "transfer"];
-        Series { phases: phases.map(|phase| setting.labels(&[("phase", phase)])), httpcheck: Default::default() }
+        let phases = phases.map(|phase| setting.labels(&[("phase", phase)]));
+        Series { phases, httpcheck: (setting.naming == Naming::Collector).then(Box::default) }
     }
 }
 
@@ -187,7 +190,9 @@ impl Drop for Telling<'_> {
         if let Some(last_modified) = self.head.last_modified {
             self.report.put(&LAST_MODIFIED_AT, last_modified);
         }
-        let (status, reason, took) = (self.head.status, self.reason.word(), self.begun.elapsed());
-        self.series.httpcheck.tell(self.report, self.method, status, reason, took);
+        if let Some(httpcheck) = &mut self.series.httpcheck {
+            let (status, reason, took) = (self.head.status, self.reason.word(), self.begun.elapsed());
+            httpcheck.tell(self.report, self.method, status, reason, took);
+        }
     }
 }

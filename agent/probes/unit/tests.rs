@@ -5,6 +5,7 @@ use tokio::net::UnixListener;
 
 use super::message::tests::{answer, units};
 use super::*;
+use crate::push::naming::Naming;
 use crate::samplers::root::Root;
 use crate::snapshot::{Labels, Reading};
 
@@ -78,7 +79,8 @@ fn host() -> (tempfile::TempDir, Setting) {
         path
     };
     let root = Arc::new(Root::open(&below("proc"), &below("sys"), place.path()).unwrap());
-    let setting = Setting { root, probe: "x".into(), kind: "unit", target: "nginx.service".into() };
+    let setting =
+        Setting { root, probe: "x".into(), kind: "unit", target: "nginx.service".into(), naming: Naming::default() };
     (place, setting)
 }
 

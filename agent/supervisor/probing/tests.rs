@@ -77,6 +77,11 @@ fn plan(name: &str, actor: &Actor) -> Plan {
     Plan::of("actor", Common::named(name), actor.clone())
 }
 
+fn speaking(naming: Naming, mut plan: Plan) -> Plan {
+    plan.naming = naming;
+    plan
+}
+
 fn probing() -> Probing {
     let slash = Path::new("/");
     let root = Root::open(&slash.join("proc"), &slash.join("sys"), slash).unwrap();
@@ -177,6 +182,17 @@ async fn a_reload_leaves_alone_what_did_not_change() {
     let after = lock(&same.asked).len();
     sleep(MINUTE).await;
     assert_eq!(lock(&same.asked).len(), after);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_speaks_other_names_has_other_probes_and_their_account_stays() {
+    let (probing, actor) = (probing(), actor(Mood::Fails));
+    for naming in [Naming::Semconv, Naming::Collector, Naming::Collector] {
+        probing.keep(vec![speaking(naming, plan("a", &actor))]);
+        sleep(MINUTE).await;
+    }
+    assert_eq!(*lock(&actor.made), 2);
+    assert_eq!(health(&probing, "a").failures, lock(&actor.asked).len() as u64);
 }
 
 #[tokio::test(start_paused = true)]
