@@ -6,8 +6,11 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::metric::{Metric, MetricRef};
 
 pub mod durations;
+mod family;
 
 pub use durations::Durations;
+use family::Samples;
+pub use family::{Distribution, Family, Point};
 
 /// One number. Integers stay integers to the wire: an `f64` loses bytes above 2^53.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -157,91 +160,6 @@ impl std::fmt::Debug for Labels {
     }
 }
 
-/// Interned labels and one number.
-#[derive(Clone, Debug)]
-pub struct Point {
-    /// Which series.
-    pub labels: Labels,
-    /// Its number now.
-    pub value: Value,
-}
-
-/// Interned labels and durations, which are several series of the page and one point of the push.
-#[derive(Clone, Debug)]
-pub struct Distribution {
-    /// Those that all of its series have.
-    pub labels: Labels,
-    /// What was counted so far.
-    pub durations: Arc<Durations>,
-}
-
-/// One metric's points.
-#[derive(Clone, Debug)]
-pub struct Family {
-    /// The declaration.
-    pub metric: MetricRef,
-    samples: Samples,
-    /// How many of them this pass has written.
-    written: usize,
-}
-
-#[derive(Clone, Debug)]
-enum Samples {
-    Points(Vec<Point>),
-    Distributions(Vec<Distribution>),
-}
-
-impl Family {
-    /// The points, in the order in which they were written.
-    pub fn points(&self) -> &[Point] {
-        match &self.samples {
-            Samples::Points(points) => points.get(..self.written).unwrap_or_default(),
-            Samples::Distributions(_) => &[],
-        }
-    }
-
-    /// The distributions, in the order in which they were written, of a metric of [`Kind::Exponential`].
-    ///
-    /// [`Kind::Exponential`]: crate::metric::Kind::Exponential
-    pub fn distributions(&self) -> &[Distribution] {
-        match &self.samples {
-            Samples::Distributions(distributions) => distributions.get(..self.written).unwrap_or_default(),
-            Samples::Points(_) => &[],
-        }
-    }
-
-    /// The labels of what was written first.
-    pub fn first(&self) -> Option<&Labels> {
-        let point = self.points().first().map(|point| &point.labels);
-        point.or_else(|| self.distributions().first().map(|distribution| &distribution.labels))
-    }
-
-    fn put(&mut self, labels: &Labels, value: Value) {
-        let Samples::Points(points) = &mut self.samples else { return };
-        match points.get_mut(self.written) {
-            Some(point) => {
-                if !point.labels.same(labels) {
-                    point.labels = labels.clone();
-                }
-                point.value = value;
-            }
-            None => points.push(Point { labels: labels.clone(), value }),
-        }
-        self.written += 1;
-    }
-
-    fn put_durations(&mut self, labels: &Labels, durations: &Arc<Durations>) {
-        let Samples::Distributions(distributions) = &mut self.samples else { return };
-        let new = || Distribution { labels: labels.clone(), durations: Arc::clone(durations) };
-        match distributions.get_mut(self.written) {
-            Some(known) if known.labels.same(labels) => known.durations = Arc::clone(durations),
-            Some(other) => *other = new(),
-            None => distributions.push(new()),
-        }
-        self.written += 1;
-    }
-}
-
 /// What one source said at one moment.
 ///
 /// A reading is written into again and again: [`Reading::start`] forgets the values and keeps the families, so that a
@@ -357,8 +275,7 @@ impl Reading {
     }
 
     fn write(&mut self, metric: MetricRef, labels: &Labels, value: Value) {
-        // Most families have one point, and a vector that grows has room for four.
-        if let Some(family) = self.family(metric, 1, || Samples::Points(Vec::with_capacity(1))) {
+        if let Some(family) = self.family(metric, 1, || Samples::Points(Vec::new())) {
             family.put(labels, value);
         }
     }
