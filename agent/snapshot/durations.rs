@@ -111,10 +111,12 @@ impl Exponential {
             (low, high, coarser) = (low >> 1, high >> 1, coarser + 1);
         }
         self.coarsen(coarser);
+        let length = usize::try_from(high - low + 1).unwrap_or_default();
+        // A thousand probes have these: no room for what may never come.
+        self.counts.reserve_exact(length.saturating_sub(self.counts.len()));
         let before = usize::try_from(self.offset - low).unwrap_or_default();
         self.counts.splice(0..0, repeat_n(0, before));
         self.offset = low;
-        let length = usize::try_from(high - low + 1).unwrap_or_default();
         self.counts.resize(length.max(self.counts.len()), 0);
         let place = usize::try_from((index >> coarser) - low).ok();
         if let Some(count) = place.and_then(|place| self.counts.get_mut(place)) {
