@@ -25,7 +25,7 @@ mod tree;
 
 pub use listen::{Listen, NoAddress};
 pub use mistake::ConfigErrors;
-pub use otlp::{ClientTls, Compression, Endpoint, MetricsEndpoint, NoEndpoint, Otlp, Protocol, Spool};
+pub use otlp::{ClientTls, Compression, Endpoint, MetricsEndpoint, Naming, NoEndpoint, Otlp, Protocol, Spool};
 pub use secret::{Revealed, Secret, SecretError};
 
 /// The whole configuration. Sections compare, so that a reload can tell what changed.

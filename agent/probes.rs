@@ -11,8 +11,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use crate::config::Naming;
 use crate::metric::{Label, Metric};
-use crate::push::naming::Naming;
 use crate::samplers::root::Root;
 use crate::snapshot::{Labels, Reading, Value};
 

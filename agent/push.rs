@@ -76,7 +76,7 @@ pub struct Push {
     events: Events,
     status: Arc<Status>,
     /// Who the host said it was, in whose names, when the encoder was made.
-    told: Option<(config::Host, naming::Naming)>,
+    told: Option<(config::Host, config::Naming)>,
     running: Option<Running>,
 }
 

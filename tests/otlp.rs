@@ -26,10 +26,10 @@ use opentelemetry_proto::tonic::metrics::v1::{HistogramDataPoint, Metric as Sent
 use prost::Message;
 use serde_json::{Value as Json, json};
 use vigie::config::Config;
+use vigie::config::Naming;
 use vigie::metric::{Kind, Metric, Since, Unit};
 use vigie::push::encode::{Encoder, REQUEST_LIMIT};
 use vigie::push::json::render;
-use vigie::push::naming::Naming;
 use vigie::push::resource::Resource;
 use vigie::push::start::Starts;
 use vigie::snapshot::{Point, Snapshot, Value};

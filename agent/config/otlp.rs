@@ -7,7 +7,6 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{Secret, quantity, secret};
-use crate::push::naming::Naming;
 
 mod check;
 mod endpoint;
@@ -102,6 +101,17 @@ pub enum Compression {
     /// gzip, which every collector takes.
     #[default]
     Gzip,
+}
+
+/// Whose names are spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Naming {
+    /// The semantic conventions 1.44, as the metrics are declared.
+    #[default]
+    Semconv,
+    /// The Collector's receiver `hostmetrics` of version 0, where it has another name.
+    Collector,
 }
 
 /// Files of TLS, PEM, `otlp.tls`.

@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use crate::metric::{Kind, Metric, MetricRef, Unit};
 use crate::snapshot::{Family, Snapshot};
 
-use super::naming::Naming;
 use super::resource::Resource;
 use super::start::{Starts, nanoseconds};
 use super::wire::{self, Open};
+use crate::config::Naming;
 use known::Known;
 use past::Past;
 use request::{Requests, Shell};

@@ -79,8 +79,8 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Naming;
     use crate::config::{Compression, Config};
-    use crate::push::naming::Naming;
     use crate::push::resource::Resource;
     use crate::push::spool::Spool;
     use crate::push::start::Starts;

@@ -1,17 +1,6 @@
 //! How metrics and attributes are called: as the semantic conventions have it, or as the Collector's `hostmetrics`.
 
-use serde::Deserialize;
-
-/// Whose names are spoken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Naming {
-    /// The semantic conventions 1.44, as the metrics are declared.
-    #[default]
-    Semconv,
-    /// The Collector's receiver `hostmetrics` of version 0, where it has another name.
-    Collector,
-}
+use crate::config::Naming;
 
 /// The conventions that the declared names keep to.
 pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";

@@ -6,8 +6,8 @@ use std::time::{Instant, SystemTime};
 use tokio::task::AbortHandle;
 
 use super::source::{Renewed, lock};
+use crate::config::Naming;
 use crate::probes::{Options, Plan};
-use crate::push::naming::Naming;
 use crate::samplers::root::Root;
 use crate::snapshot::{Durations, Labels, Reading};
 use account::{Account, LATENESS};

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use vigie::config::Naming;
 use vigie::config::{self, Compression};
 use vigie::metric::{Kind, Label, Metric, Otel, Unit};
 use vigie::push::compress::Compressor;
 use vigie::push::encode::{Encoder, REQUEST_LIMIT};
-use vigie::push::naming::Naming;
 use vigie::push::resource::Resource;
 use vigie::push::start::Starts;
 use vigie::snapshot::{Labels, Reading, Snapshot};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::time::{clock_getcpuclockid, clock_gettime};
+use vigie::config::Naming;
 use vigie::metric::{Metric, Unit};
 use vigie::probes::LABELS;
 use vigie::push::encode::{Encoder, REQUEST_LIMIT};
-use vigie::push::naming::Naming;
 use vigie::push::resource::Resource;
 use vigie::push::start::Starts;
 use vigie::snapshot::{Labels, Reading, Snapshot};

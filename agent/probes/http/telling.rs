@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use super::content::Content;
 use super::httpcheck;
+use crate::config::Naming;
 use crate::metric::{Label, Metric, Since, Unit};
 use crate::probes::connect::FAILED_DUE_TO_REGEX;
 use crate::probes::{KIND, LABELS, PROBE, ProbeError, Reason, Report, Setting, TARGET};
-use crate::push::naming::Naming;
 use crate::snapshot::Labels;
 
 static DURATION: Metric = Metric::gauge(

@@ -1,7 +1,8 @@
 //! The requests of one push: complete messages, each within the limit.
 
 use super::{Message, field, text};
-use crate::push::naming::{Naming, SCHEMA_URL};
+use crate::config::Naming;
+use crate::push::naming::SCHEMA_URL;
 use crate::push::resource::Resource;
 use crate::push::wire::{self, Open};
 

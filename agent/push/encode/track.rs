@@ -6,8 +6,8 @@ use super::exponentials::Exponentials;
 use super::numbers::Numbers;
 use super::past::Past;
 use super::request::Requests;
+use crate::config::Naming;
 use crate::metric::MetricRef;
-use crate::push::naming::Naming;
 use crate::snapshot::{Family, Labels};
 
 /// How a metric is pushed.

@@ -6,10 +6,10 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, ExponentialHistogramDataPoint, Metric as Sent};
 use prost::Message as _;
 
+use crate::config::Naming;
 use crate::metric::{Kind, Label, Metric, Since, Unit};
 use crate::push::encode::{Encoder, REQUEST_LIMIT};
 use crate::push::json;
-use crate::push::naming::Naming;
 use crate::push::resource::Resource;
 use crate::push::start::Starts;
 use crate::snapshot::{Durations, Labels, Reading, Snapshot};
