@@ -33,7 +33,7 @@ pub struct Renderer {
 #[derive(Clone, Copy, Debug)]
 struct Place {
     /// Its index among the families of the page.
-    family: usize,
+    family: u32,
     /// Whether it is the first of its name, and brings HELP and TYPE.
     first: bool,
     /// Whether it could hold a series twice: its name has several families, or it came from a file.
@@ -56,14 +56,15 @@ impl Renderer {
         out: &mut Vec<u8>,
         take: &mut dyn FnMut(&mut Vec<u8>),
     ) {
-        let families: Vec<&Family> = snapshot.families().filter(|family| family.metric.on_page).collect();
+        let mut families: Vec<&Family> = Vec::with_capacity(self.families.len());
+        families.extend(snapshot.families().filter(|family| family.metric.on_page));
         let same = |(known, family): (&MetricRef, &&Family)| known.same(&family.metric);
         if families.len() != self.families.len() || !self.families.iter().zip(&families).all(same) {
             self.arrange(&families);
         }
         let mut seen: HashSet<(&str, &str)> = HashSet::new();
         for place in &self.order {
-            let Some(family) = families.get(place.family) else { continue };
+            let Some(family) = families.get(place.family as usize) else { continue };
             if place.first {
                 seen.clear();
                 match format {
@@ -102,16 +103,17 @@ impl Renderer {
     /// families whose type is not that of the first of their name.
     fn arrange(&mut self, families: &[&Family]) {
         let mut refused = BTreeSet::new();
-        let mut sorted: Vec<(usize, &Metric)> = Vec::with_capacity(families.len());
-        for (index, family) in families.iter().enumerate() {
+        let mut sorted: Vec<(u32, &Metric)> = Vec::with_capacity(families.len());
+        for (index, family) in (0..).zip(families) {
             if is_name(&family.metric.name) {
                 sorted.push((index, &family.metric));
             } else {
                 refused.insert(family.metric.name.to_string());
             }
         }
-        sorted.sort_by(|(_, left), (_, right)| left.name.cmp(&right.name));
+        sorted.sort_unstable_by(|(left, one), (right, other)| (&one.name, left).cmp(&(&other.name, right)));
         self.order.clear();
+        self.order.reserve_exact(sorted.len());
         for group in sorted.chunk_by(|(_, left), (_, right)| left.name == right.name) {
             let Some((_, first)) = group.first() else { continue };
             let taken = first
@@ -120,7 +122,8 @@ impl Renderer {
                 .is_some_and(|base| sorted.binary_search_by(|(_, metric)| (*metric.name).cmp(base)).is_ok());
             for (position, (index, metric)) in group.iter().enumerate() {
                 if metric.type_on_page() == first.type_on_page() {
-                    let born = families.get(*index).is_some_and(|family| matches!(family.metric, MetricRef::Born(_)));
+                    let born =
+                        families.get(*index as usize).is_some_and(|family| matches!(family.metric, MetricRef::Born(_)));
                     let shared = born || group.len() > 1;
                     let place = Place { family: *index, first: position == 0, shared, taken };
                     self.order.push(place);
