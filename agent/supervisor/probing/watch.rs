@@ -50,23 +50,13 @@ impl Watch {
     pub(super) async fn run(self: Arc<Watch>, host: Arc<str>, lateness: Lateness) {
         let mut probe = self.plan.make(&self.setting);
         let interval = self.plan.common.interval;
-        let key = format!("{host}/{}/{}", self.plan.kind, self.plan.common.name);
-        let (start, wall) = (Instant::now(), SystemTime::now());
-        let mut due = start + phase::wait(&key, interval, wall);
-        let mut next = due.min(start + phase::wait(&key, FIRST.min(interval), wall));
+        let (mut next, mut due) = self.begin(&host);
+        drop(host);
         loop {
             tokio::time::sleep_until(next).await;
-            let (at, taken) = (Instant::now(), self.setting.root.calls.now());
-            Arc::make_mut(&mut *lock(&lateness)).add(at.saturating_duration_since(next));
-            let mut report = Report::new(self.blank(), &self.labels);
-            if let Some(reading) = report.reading() {
-                reading.start(at.into_std(), taken);
-            }
-            let (answer, panicked) = examine(&mut *probe, &mut report, self.plan.common.timeout).await;
-            if panicked {
-                probe = self.plan.make(&self.setting);
-            }
-            self.publish(report, answer, at, taken);
+            Arc::make_mut(&mut *lock(&lateness)).add(next.elapsed());
+            // Of its own, and not a part of what is there while the probe waits, as nearly all of them do.
+            Box::pin(self.check(&mut probe)).await;
             let stride = lock(&self.account).judgement.stride();
             // A first check before the own moments begin is beside them.
             if next == due {
@@ -77,6 +67,29 @@ impl Watch {
             }
             next = due;
         }
+    }
+
+    /// When it asks first, and when its own moments begin.
+    fn begin(&self, host: &str) -> (Instant, Instant) {
+        let interval = self.plan.common.interval;
+        let key = format!("{host}/{}/{}", self.plan.kind, self.plan.common.name);
+        let (start, wall) = (Instant::now(), SystemTime::now());
+        let due = start + phase::wait(&key, interval, wall);
+        (due.min(start + phase::wait(&key, FIRST.min(interval), wall)), due)
+    }
+
+    /// Asks once, and publishes the answer.
+    async fn check(&self, probe: &mut Box<dyn Probe>) {
+        let (at, taken) = (Instant::now(), self.setting.root.calls.now());
+        let mut report = Report::new(self.blank(), &self.labels);
+        if let Some(reading) = report.reading() {
+            reading.start(at.into_std(), taken);
+        }
+        let (answer, panicked) = examine(&mut **probe, &mut report, self.plan.common.timeout).await;
+        if panicked {
+            *probe = self.plan.make(&self.setting);
+        }
+        self.publish(report, answer, at, taken);
     }
 
     /// Counts what a check said, logs where it changed the judgement, and publishes it.
