@@ -210,7 +210,10 @@ impl Handle {
 
     /// Lets go of a snapshot that would not be served again: what is in it can be written anew.
     fn forget(&self) {
-        lock(&self.0.newest).take_if(|(_, snapshot)| snapshot.at.elapsed() >= SNAPSHOT_KEPT);
+        let old = lock(&self.0.newest).take_if(|(_, snapshot)| snapshot.at.elapsed() >= SNAPSHOT_KEPT);
+        if old.is_some() {
+            self.0.probing.forget();
+        }
     }
 
     /// Asks `teller` too, from the next snapshot on.

@@ -111,6 +111,12 @@ impl Probing {
         }));
     }
 
+    /// Lets go of what was told, where nobody will read it again: the spread of each probe's durations would be copied
+    /// with its next check.
+    pub(super) fn forget(&self) {
+        *lock(&self.own) = Renewed::default();
+    }
+
     /// How every probe is.
     pub(super) fn health(&self, now: Instant) -> Vec<ProbeHealth> {
         let posts = lock(&self.posts);
