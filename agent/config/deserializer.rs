@@ -11,7 +11,10 @@ use super::source::Place;
 use super::tree::{Node, Value};
 
 impl Node {
-    /// Notes a fault here, unless it was noted further in.
+    /// Notes a fault here, unless it was noted further in. Not inlined: this is compiled for each type of the
+    /// configuration, and would be a tenth of the program.
+    #[cold]
+    #[inline(never)]
     fn refuse(&self, place: &Place, mut fault: Fault) -> Fault {
         if fault.place.is_none() {
             fault.place = Some(place.clone());
@@ -29,6 +32,15 @@ impl Node {
                 _ => {}
             }
         }
+        fault
+    }
+
+    /// The same for the value of a key in a table.
+    #[cold]
+    #[inline(never)]
+    fn refuse_value(&self, key: &str, fault: Fault) -> Fault {
+        let mut fault = self.refuse(&self.place, fault);
+        fault.path.insert(0, key.to_owned());
         fault
     }
 
@@ -147,10 +159,6 @@ impl<'de> MapAccess<'de> for Entries<'de> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
         let (key, node) = self.value.take().ok_or_else(|| Fault::custom("a value without a key"))?;
-        seed.deserialize(node).map_err(|fault| {
-            let mut fault = node.refuse(&node.place, fault);
-            fault.path.insert(0, key.to_owned());
-            fault
-        })
+        seed.deserialize(node).map_err(|fault| node.refuse_value(key, fault))
     }
 }
