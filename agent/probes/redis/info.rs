@@ -1,4 +1,4 @@
-//! What INFO says, line by line: its numbers by [`fields`], and what has labels of its own.
+//! What INFO says, line by line: its numbers by `fields`, and what has labels of its own.
 
 use std::time::UNIX_EPOCH;
 
