@@ -81,11 +81,10 @@ impl Probing {
     }
 
     fn post(&self, plan: Plan, account: Account) -> Post {
-        let setting = plan.setting(&self.root);
-        if let Some(warning) = plan.warning {
-            tracing::warn!(probe = setting.probe, kind = setting.kind, target = setting.target, "{warning}");
+        if let Plan { common, kind, target, warning: Some(warning), .. } = &plan {
+            tracing::warn!(probe = common.name, kind, target, "{warning}");
         }
-        let watch = Arc::new(Watch::new(plan, setting, account));
+        let watch = Arc::new(Watch::new(plan, &self.root, account));
         let task = tokio::spawn(Arc::clone(&watch).run(Arc::clone(&self.host), Arc::clone(&self.lateness)));
         Post { watch, task: task.abort_handle() }
     }
@@ -120,7 +119,7 @@ impl Probing {
     /// How every probe is.
     pub(super) fn health(&self, now: Instant) -> Vec<ProbeHealth> {
         let posts = lock(&self.posts);
-        posts.iter().map(|Post { watch, .. }| lock(&watch.account).health(&watch.setting, now)).collect()
+        posts.iter().map(|Post { watch, .. }| lock(&watch.account).health(&watch.setting(), now)).collect()
     }
 }
 

@@ -129,14 +129,14 @@ impl Account {
     }
 
     /// Counts a check.
-    pub(super) fn count(&mut self, last: Last, taken: SystemTime, setting: &Setting) {
+    pub(super) fn count(&mut self, last: Last, taken: SystemTime, setting: impl FnOnce() -> Setting) {
         Arc::make_mut(&mut self.durations).add(last.took);
         match &last.failure {
             None => self.last_success = Some(taken),
             Some(error) => match self.failures.iter_mut().find(|(reason, ..)| *reason == error.reason) {
                 Some((_, _, count)) => *count += 1,
                 None => {
-                    let labels = setting.labels(&[("reason", error.reason.word())]);
+                    let labels = setting().labels(&[("reason", error.reason.word())]);
                     self.failures.push((error.reason, labels, 1));
                 }
             },

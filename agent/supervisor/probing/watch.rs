@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::Lateness;
 use super::account::{Account, DURATION, Last, SUCCESS};
 use crate::phase;
-use crate::probes::{Plan, Probe, ProbeError, Reason, Report, Setting};
+use crate::probes::{Common, Plan, Probe, ProbeError, Reason, Report, Setting};
 use crate::samplers::root::Root;
 use crate::snapshot::{Labels, Reading};
 use crate::supervisor::source::{lock, text_of};
@@ -21,7 +21,7 @@ const FIRST: Duration = Duration::from_secs(5);
 /// One target, and what is known of it.
 pub(in crate::supervisor) struct Watch {
     pub(super) plan: Plan,
-    pub(super) setting: Setting,
+    root: Arc<Root>,
     pub(super) labels: Labels,
     pub(super) account: Mutex<Account>,
     latest: Mutex<Option<Arc<Reading>>>,
@@ -29,9 +29,14 @@ pub(in crate::supervisor) struct Watch {
 
 impl Watch {
     /// A target of which `account` is known already.
-    pub(super) fn new(plan: Plan, setting: Setting, account: Account) -> Watch {
-        let labels = setting.labels(&[]);
-        Watch { plan, setting, labels, account: Mutex::new(account), latest: Mutex::default() }
+    pub(super) fn new(plan: Plan, root: &Arc<Root>, account: Account) -> Watch {
+        let (root, labels) = (Arc::clone(root), plan.setting(root).labels(&[]));
+        Watch { plan, root, labels, account: Mutex::new(account), latest: Mutex::default() }
+    }
+
+    /// What its probe is born into.
+    pub(super) fn setting(&self) -> Setting {
+        self.plan.setting(&self.root)
     }
 
     /// What the last check said, unless three more were due since.
@@ -48,7 +53,7 @@ impl Watch {
 
     /// Asks for ever, at moments that are this probe's own, on a host that is `host`.
     pub(super) async fn run(self: Arc<Watch>, host: Arc<str>, lateness: Lateness) {
-        let mut probe = self.plan.make(&self.setting);
+        let mut probe = self.plan.make(&self.setting());
         let interval = self.plan.common.interval;
         let (mut next, mut due) = self.begin(&host);
         drop(host);
@@ -80,14 +85,14 @@ impl Watch {
 
     /// Asks once, and publishes the answer.
     async fn check(&self, probe: &mut Box<dyn Probe>) {
-        let (at, taken) = (Instant::now(), self.setting.root.calls.now());
+        let (at, taken) = (Instant::now(), self.root.calls.now());
         let mut report = Report::new(self.blank(), &self.labels);
         if let Some(reading) = report.reading() {
             reading.start(at.into_std(), taken);
         }
         let (answer, panicked) = examine(&mut **probe, &mut report, self.plan.common.timeout).await;
         if panicked {
-            *probe = self.plan.make(&self.setting);
+            *probe = self.plan.make(&self.setting());
         }
         self.publish(report, answer, at, taken);
     }
@@ -97,7 +102,7 @@ impl Watch {
         let took = at.elapsed();
         report.settle();
         for sentence in report.advice() {
-            let Setting { probe, kind, target, .. } = &self.setting;
+            let Plan { common: Common { name: probe, .. }, kind, target, .. } = &self.plan;
             tracing::info!(probe, kind, target, "{sentence}");
         }
         report.put(&SUCCESS, answer.is_ok());
@@ -111,12 +116,12 @@ impl Watch {
         if changed {
             self.log(&answer, account.judgement.failures, known);
         }
-        account.count(Last { at: at.into_std(), took, failure: answer.err() }, taken, &self.setting);
+        account.count(Last { at: at.into_std(), took, failure: answer.err() }, taken, || self.setting());
         *lock(&self.latest) = Some(report.into_reading());
     }
 
     fn log(&self, answer: &Result<(), ProbeError>, failures: u32, known: bool) {
-        let Setting { probe, kind, target, .. } = &self.setting;
+        let Plan { common: Common { name: probe, .. }, kind, target, .. } = &self.plan;
         match answer {
             Ok(()) if known => tracing::info!(probe, kind, target, "probe is up again"),
             Ok(()) => tracing::debug!(probe, kind, target, "probe is up"),
