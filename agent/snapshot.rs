@@ -56,7 +56,8 @@ struct Text {
     /// `_bucket`, `_sum` or `_count` for a part of a histogram or summary, else empty.
     suffix: &'static str,
     page: Box<str>,
-    since: Option<SystemTime>,
+    /// Few have it, and there are thousands of labels.
+    since: Option<Box<SystemTime>>,
 }
 
 impl Labels {
@@ -94,7 +95,7 @@ impl Labels {
             }
             page.push('"');
         }
-        Labels(Arc::new(Text { suffix, page: page.into(), since }))
+        Labels(Arc::new(Text { suffix, page: page.into(), since: since.map(Box::new) }))
     }
 
     /// No labels at all: always the same.
@@ -115,7 +116,7 @@ impl Labels {
 
     /// A moment at which its counters were at zero, where that is known of this very thing.
     pub fn since(&self) -> Option<SystemTime> {
-        self.0.since
+        self.0.since.as_deref().copied()
     }
 
     /// Names and unescaped values, in order.
