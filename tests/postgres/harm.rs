@@ -24,7 +24,8 @@ fn most_of_ours(server: &Postgres, long: Duration) -> usize {
         most = most.max(server.ours());
         let held = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
             WHERE a.application_name = 'vigie' AND a.state LIKE 'idle%'";
-        assert_eq!(server.sql(held), "0", "a lock is held between statements");
+        // The two views are not of one moment: a lock that is really held is there again and again.
+        assert!((0..5).any(|_| server.sql(held) == "0"), "a lock is held between statements");
         assert_eq!(
             server.sql(
                 "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'vigie' AND state LIKE 'idle in%'"
