@@ -12,6 +12,7 @@
     clippy::disallowed_types
 )]
 
+mod asked;
 mod backlog;
 #[path = "../support/collector.rs"]
 mod collector;

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant, SystemTime};
 use nix::unistd::Pid;
 use vigie::config::Config;
 use vigie::page::prometheus::{Format, Renderer};
-use vigie::probes::{Plan, Probe, Report as Said};
-use vigie::snapshot::{Labels, Reading, Snapshot};
+use vigie::snapshot::Snapshot;
 
-use crate::inside::{cpu, open};
+use crate::asked::Asked;
+use crate::inside::cpu;
 use crate::outside::cpu_of;
 use crate::report::{Report, milliseconds, quartile};
 use crate::support::{Agent, Connection, Launch, Redis, find, redis as server, redis_exporter};
@@ -18,30 +18,6 @@ const ROUNDS: usize = 60;
 
 /// Targets of one agent, for its memory.
 const TARGETS: usize = 10;
-
-/// A probe without a supervisor, and what it said last.
-struct Asked {
-    probe: Box<dyn Probe>,
-    labels: Labels,
-    runtime: tokio::runtime::Runtime,
-    reading: Arc<Reading>,
-}
-
-impl Asked {
-    fn of(plan: &Plan) -> Asked {
-        let setting = plan.setting(&Arc::new(open(std::path::Path::new("/"))));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        Asked { probe: plan.make(&setting), labels: setting.labels(&[]), runtime, reading: Arc::default() }
-    }
-
-    fn check(&mut self) {
-        let mut reading = std::mem::take(&mut self.reading);
-        Arc::get_mut(&mut reading).expect("nobody else holds it").start(Instant::now(), SystemTime::now());
-        let mut said = Said::new(reading, &self.labels);
-        self.runtime.block_on(self.probe.check(&mut said)).expect("the target is well");
-        self.reading = said.into_reading();
-    }
-}
 
 /// What the server spent on its own commands, in microseconds.
 fn spent(server: &Redis, commands: &[&str]) -> f64 {

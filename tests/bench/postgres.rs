@@ -4,14 +4,14 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use vigie::config::Config;
 use vigie::page::prometheus::{Format, Renderer};
-use vigie::probes::{Plan, Probe, Report as Said};
-use vigie::snapshot::{Labels, Reading, Snapshot};
+use vigie::snapshot::Snapshot;
 
-use crate::inside::{cpu, open};
+use crate::asked::Asked;
+use crate::inside::cpu;
+use crate::outside::cpu_of;
 use crate::postgres_server::{PASSWORD, Postgres};
 use crate::report::{Report, milliseconds, quartile};
 use crate::support::{Agent, Connection, Launch, PATIENCE, find, spare_port, until};
@@ -23,36 +23,6 @@ const TARGETS: usize = 10;
 
 /// Databases of the server, beside `postgres`.
 const DATABASES: usize = 9;
-
-/// A probe without a supervisor, and what it said last.
-struct Asked {
-    probe: Box<dyn Probe>,
-    labels: Labels,
-    runtime: tokio::runtime::Runtime,
-    reading: Arc<Reading>,
-}
-
-impl Asked {
-    fn of(plan: &Plan) -> Asked {
-        let setting = plan.setting(&Arc::new(open(std::path::Path::new("/"))));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        Asked { probe: plan.make(&setting), labels: setting.labels(&[]), runtime, reading: Arc::default() }
-    }
-
-    fn check(&mut self) {
-        let mut reading = std::mem::take(&mut self.reading);
-        Arc::get_mut(&mut reading).expect("nobody else holds it").start(Instant::now(), SystemTime::now());
-        let mut said = Said::new(reading, &self.labels);
-        self.runtime.block_on(self.probe.check(&mut said)).expect("the server is well");
-        self.reading = said.into_reading();
-    }
-}
-
-/// What a process has paid so far.
-fn cpu_of(pid: Pid) -> Duration {
-    let clock: ClockId = clock_getcpuclockid(pid).expect("the process has a clock");
-    clock_gettime(clock).expect("its clock can be read").into()
-}
 
 /// The server's process of a session.
 fn process(server: &Postgres, whose: &str) -> Pid {
