@@ -16,16 +16,18 @@ mod listen;
 mod load;
 mod mistake;
 mod module;
+pub mod naming;
 mod otlp;
 mod probe;
 pub mod quantity;
-mod secret;
+pub mod secret;
 mod source;
 mod tree;
 
 pub use listen::{Listen, NoAddress};
 pub use mistake::ConfigErrors;
-pub use otlp::{ClientTls, Compression, Endpoint, MetricsEndpoint, Naming, NoEndpoint, Otlp, Protocol, Spool};
+pub use naming::Naming;
+pub use otlp::{ClientTls, Compression, Endpoint, MetricsEndpoint, NoEndpoint, Otlp, Protocol, Spool};
 pub use secret::{Revealed, Secret, SecretError};
 
 /// The whole configuration. Sections compare, so that a reload can tell what changed.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::config::Naming;
+use crate::config::naming::Naming;
 use crate::metric::{Label, Metric};
 use crate::samplers::root::Root;
 use crate::snapshot::{Labels, Reading, Value};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::naming::Naming;
 use super::{Secret, quantity, secret};
 
 mod check;
@@ -101,17 +102,6 @@ pub enum Compression {
     /// gzip, which every collector takes.
     #[default]
     Gzip,
-}
-
-/// Whose names are spoken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Naming {
-    /// The semantic conventions 1.44, as the metrics are declared.
-    #[default]
-    Semconv,
-    /// The Collector's receiver `hostmetrics` of version 0, where it has another name.
-    Collector,
 }
 
 /// Files of TLS, PEM, `otlp.tls`.

@@ -24,7 +24,8 @@ use tokio::time::Instant;
 
 use super::secure::Tls;
 use super::{Ask, Checking, Kind, Plan, Probe, ProbeError, Report, Setting};
-use crate::config::{Secret, quantity};
+use crate::config::quantity;
+use crate::config::secret::Secret;
 use crate::snapshot::Labels;
 use asker::{Asker, Names};
 use databases::{Databases, Way};

@@ -10,7 +10,8 @@ use serde::{Deserialize, Deserializer};
 
 use super::secure::Tls;
 use super::{Ask, Kind, Plan, Probe, Setting};
-use crate::config::{Secret, quantity};
+use crate::config::quantity;
+use crate::config::secret::Secret;
 use crate::metric::Metric;
 use asking::Asking;
 use keys::Key;

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 use tokio::task::AbortHandle;
 
 use super::source::{Renewed, lock};
-use crate::config::Naming;
+use crate::config::naming::Naming;
 use crate::probes::{Options, Plan};
 use crate::samplers::root::Root;
 use crate::snapshot::{Durations, Labels, Reading};

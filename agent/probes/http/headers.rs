@@ -10,7 +10,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::config::Secret;
+use crate::config::secret::Secret;
 use crate::probes::failure::{ProbeError, Reason};
 
 /// Headers of these names are secrets, however they are written.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::content::Content;
 use super::httpcheck;
-use crate::config::Naming;
+use crate::config::naming::Naming;
 use crate::metric::{Label, Metric, Since, Unit};
 use crate::probes::connect::FAILED_DUE_TO_REGEX;
 use crate::probes::{KIND, LABELS, PROBE, ProbeError, Reason, Report, Setting, TARGET};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::passfile;
 use super::url::{SslMode, Url};
-use crate::config::Secret;
+use crate::config::secret::Secret;
 use crate::probes::address::Address;
 use crate::probes::secure::Tls;
 use crate::probes::{ProbeError, Reason};

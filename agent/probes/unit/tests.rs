@@ -5,7 +5,7 @@ use tokio::net::UnixListener;
 
 use super::message::tests::{answer, units};
 use super::*;
-use crate::config::Naming;
+use crate::config::naming::Naming;
 use crate::samplers::root::Root;
 use crate::snapshot::{Labels, Reading};
 
