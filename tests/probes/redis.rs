@@ -22,6 +22,9 @@ fn probe(url: &str, more: &str) -> Said {
     one(&table("x", url, more))
 }
 
+/// For a server that fills itself.
+const DEBUG: &[&str] = &["--enable-debug-command", "local"];
+
 /// A server, or the test says that it tests nothing.
 fn server(args: &[&str]) -> Option<Redis> {
     let server = redis(args);
@@ -235,7 +238,7 @@ fn a_server_that_is_not_well_says_so_and_is_told_of() {
 
 #[test]
 fn a_server_that_loads_its_data_is_not_up_yet_and_tells_how_far_it_is() {
-    let Some(first) = server(&[]) else { return };
+    let Some(first) = server(DEBUG) else { return };
     first.cli(&["debug", "populate", "30000", "key", "1000"]);
     first.cli(&["save"]);
     let folder = tempfile::tempdir().unwrap();
@@ -330,7 +333,7 @@ fn a_node_of_a_cluster_tells_of_the_cluster() {
 
 #[test]
 fn keys_that_are_named_are_told_of_and_patterns_are_counted_piece_by_piece() {
-    let Some(server) = server(&[]) else { return };
+    let Some(server) = server(DEBUG) else { return };
     server.cli(&["debug", "populate", "3000", "session"]);
     server.cli(&["rpush", "queue", "a", "b", "c"]);
     server.cli(&["-n", "2", "set", "visitors", "17.5"]);

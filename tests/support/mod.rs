@@ -27,7 +27,7 @@ pub(crate) use peer::{
     COLLECTORS, Peer, blackbox_exporter, find, node_exporter, process_exporter, prometheus, redis_exporter, rotel,
     tinyproxy, victoria_metrics,
 };
-pub(crate) use redis::{Redis, redis, redis_unready, sentinel};
+pub(crate) use redis::{Redis, UNPACKED, redis, redis_of, redis_servers, redis_unready, sentinel};
 
 use std::io::Write;
 use std::net::TcpListener;

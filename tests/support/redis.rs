@@ -1,6 +1,6 @@
 //! Servers of Redis, each on a spare port with a directory of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -11,6 +11,7 @@ use super::{PATIENCE, find, spare_port, until};
 
 /// A running server. Dropping it kills it.
 pub(crate) struct Redis {
+    program: PathBuf,
     child: Child,
     pub(crate) port: u16,
     args: Vec<String>,
@@ -18,47 +19,59 @@ pub(crate) struct Redis {
     directory: TempDir,
 }
 
+/// The servers that this machine has, by what they are called: the system's, and those that tests/setup has unpacked.
+pub(crate) fn redis_servers() -> Vec<(&'static str, PathBuf)> {
+    let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/redis");
+    let others = UNPACKED.iter().map(|name| (*name, unpacked.join(name).join("redis-server")));
+    let own = find("redis-server").map(|program| ("the system's", program));
+    own.into_iter().chain(others).filter(|(_, program)| program.is_file()).collect()
+}
+
+/// What tests/setup unpacks besides the system's.
+pub(crate) const UNPACKED: &[&str] = &["redis-6", "redis-8", "valkey-8"];
+
 /// A server with these arguments, which answers already; nothing where it is not installed.
 pub(crate) fn redis(args: &[&str]) -> Option<Redis> {
-    let redis = spawn(args, false)?;
+    redis_of(&find("redis-server")?, args)
+}
+
+/// The same, of this program.
+pub(crate) fn redis_of(program: &Path, args: &[&str]) -> Option<Redis> {
+    let redis = start(program, args, false, tempfile::tempdir().expect("a temporary directory"))?;
     redis.wait();
     Some(redis)
 }
 
-/// The same, which may still be about to start.
+/// A server that may still be about to start.
 pub(crate) fn redis_unready(args: &[&str], directory: TempDir) -> Option<Redis> {
-    start(args, false, directory)
+    start(&find("redis-server")?, args, false, directory)
 }
 
 /// A Sentinel with this configuration.
 pub(crate) fn sentinel(config: &str) -> Option<Redis> {
     let directory = tempfile::tempdir().expect("a temporary directory");
     std::fs::write(directory.path().join("sentinel.conf"), config).expect("a configuration for the Sentinel");
-    let redis = start(&[], true, directory)?;
+    let redis = start(&find("redis-server")?, &[], true, directory)?;
     redis.wait();
     Some(redis)
 }
 
-fn spawn(args: &[&str], sentinel: bool) -> Option<Redis> {
-    start(args, sentinel, tempfile::tempdir().expect("a temporary directory"))
-}
-
-fn start(args: &[&str], sentinel: bool, directory: TempDir) -> Option<Redis> {
-    find("redis-server").filter(|_| find("redis-cli").is_some())?;
+fn start(program: &Path, args: &[&str], sentinel: bool, directory: TempDir) -> Option<Redis> {
+    find("redis-cli")?;
     let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
     let port = spare_port();
-    let child = child(port, &args, sentinel, directory.path());
-    Some(Redis { child, port, args, sentinel, directory })
+    let child = child(program, port, &args, sentinel, directory.path());
+    Some(Redis { program: program.to_owned(), child, port, args, sentinel, directory })
 }
 
-fn child(port: u16, args: &[String], sentinel: bool, directory: &Path) -> Child {
-    let mut command = Command::new(find("redis-server").expect("a server"));
+fn child(program: &Path, port: u16, args: &[String], sentinel: bool, directory: &Path) -> Child {
+    let mut command = Command::new(program);
     if sentinel {
         command.args(["sentinel.conf", "--sentinel"]);
     }
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1"]);
     if !sentinel {
-        command.args(["--save", "", "--enable-debug-command", "local"]);
+        command.args(["--save", ""]);
     }
     let log = std::fs::File::create(directory.join("log")).expect("a log file");
     command.args(args).current_dir(directory).stdin(Stdio::null()).stdout(log).stderr(Stdio::null());
@@ -110,7 +123,7 @@ impl Redis {
     pub(crate) fn restart(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        self.child = child(self.port, &self.args, self.sentinel, self.directory.path());
+        self.child = child(&self.program, self.port, &self.args, self.sentinel, self.directory.path());
         self.wait();
     }
 }
