@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use vigie::cli::{Cli, Command};
+use vigie::config::secret;
 use vigie::{commands, daemon, wait};
 
 /// Bad configuration (`EX_CONFIG` of sysexits.h).
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn configured(cli: &Cli) -> ExitCode {
+    secret::keep_from_cores();
     let config = match cli.load() {
         Ok(config) => config,
         Err(errors) => {

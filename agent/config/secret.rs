@@ -66,6 +66,13 @@ pub enum SecretError {
     NoCredentials(String),
 }
 
+/// Keeps the memory of this process, in which secrets are, out of what the kernel writes when it crashes: of core(5),
+/// "Controlling which mappings are written to the core dump", none.
+pub fn keep_from_cores() {
+    // A kernel without core dumps has no such file.
+    let _ = std::fs::write("/proc/self/coredump_filter", "0");
+}
+
 impl Secret {
     /// Whether it is one of systemd's credentials: those only the main process of the unit can read.
     pub fn is_credential(&self) -> bool {

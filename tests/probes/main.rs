@@ -16,6 +16,7 @@ mod papers;
 mod support;
 
 mod blackbox;
+mod core;
 mod dns;
 mod host;
 mod http;

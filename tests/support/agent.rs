@@ -64,11 +64,13 @@ pub(crate) struct Launch<'a> {
     pub(crate) socket: Option<&'a str>,
     /// Another user than ours, which only root can have.
     pub(crate) user: Option<u32>,
+    /// Whether it may leave a core where its state is.
+    pub(crate) core: bool,
 }
 
 impl Launch<'_> {
     pub(crate) fn new() -> Launch<'static> {
-        Launch { args: &[], env: &[], config: None, socket: None, user: None }
+        Launch { args: &[], env: &[], config: None, socket: None, user: None, core: false }
     }
 }
 
@@ -108,6 +110,11 @@ impl Agent {
         let state = directory.path().join("state");
         std::fs::create_dir(&state).expect("a state directory");
         let mut command = match launch.user {
+            None if launch.core => {
+                let mut command = vigie_at(Path::new("sh"), &["-c", r#"ulimit -c unlimited && exec "$0" run "$@""#]);
+                command.arg(env!("CARGO_BIN_EXE_vigie")).current_dir(&state);
+                command
+            }
             None => vigie(&["run"]),
             // Which may not be allowed to see ours.
             Some(_) => vigie_at(&lent(directory.path()), &["run"]),
