@@ -30,6 +30,7 @@ pub mod probes;
 pub mod push;
 pub mod samplers;
 pub mod snapshot;
+mod stream;
 pub mod supervisor;
 pub mod systemd;
 pub mod tls;

@@ -1,37 +1,38 @@
 //! One connection to a server that speaks HTTP/1 or HTTP/2, for one request or for many.
 
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hyper::body::{Body, Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::rt::Executor;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinSet;
 
-pub(crate) use heard::{Fault, Heard, Stream, Tongue};
+use crate::stream::Stream;
+pub(crate) use heard::{Fault, Heard, Tongue};
+pub(crate) use message::Message;
+pub(crate) use shown::shown;
 
 mod heard;
+mod message;
 mod shown;
-
-pub(crate) use shown::shown;
 
 /// How much of an answer may be under way, in bytes: HTTP/2's windows, and the buffer of HTTP/1.
 const WINDOW: u32 = 64 << 10;
 
 /// An open connection.
-pub(crate) struct Link<B> {
-    sender: Sender<B>,
+pub(crate) struct Link {
+    sender: Sender,
     crew: Crew,
     pub(crate) heard: Heard,
     /// Whether a request was answered on it.
     pub(crate) proven: bool,
 }
 
-enum Sender<B> {
-    Http1(http1::SendRequest<B>),
-    Http2(http2::SendRequest<B>),
+enum Sender {
+    Http1(http1::SendRequest<Message>),
+    Http2(http2::SendRequest<Message>),
 }
 
 /// What works for a connection; it ends with it, even where the other end hangs.
@@ -52,15 +53,15 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Crew {
     }
 }
 
-impl<B> Drop for Link<B> {
+impl Drop for Link {
     fn drop(&mut self) {
         self.crew.tasks().abort_all();
     }
 }
 
-impl<B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static> Link<B> {
+impl Link {
     /// Speaks HTTP/1 or HTTP/2 over a stream, on which nothing was said yet.
-    pub(crate) async fn open(stream: impl Stream + 'static, http2: bool, heard: Heard) -> hyper::Result<Link<B>> {
+    pub(crate) async fn open(stream: Box<dyn Stream>, http2: bool, heard: Heard) -> hyper::Result<Link> {
         let (crew, stream) = (Crew::default(), TokioIo::new(heard.listen(stream)));
         let sender = if http2 {
             let (sender, connection) = http2::Builder::new(crew.clone())
@@ -92,7 +93,7 @@ impl<B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static> Link<B>
     }
 
     /// Sends a request and waits for the head of the answer.
-    pub(crate) async fn send(&mut self, request: Request<B>) -> hyper::Result<Response<Incoming>> {
+    pub(crate) async fn send(&mut self, request: Request<Message>) -> hyper::Result<Response<Incoming>> {
         match &mut self.sender {
             Sender::Http1(sender) => {
                 sender.ready().await?;

@@ -3,17 +3,16 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Bytes;
-use hyper::client::conn::http1;
 use hyper::{Request, StatusCode, header};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::config::quantity::Human;
 use crate::config::{Config, Http, Listen};
+use crate::link::{Heard, Link, Message};
+use crate::stream::Stream;
 use crate::systemd::socket_unit;
 
 /// What is asked.
@@ -127,36 +126,30 @@ pub(crate) async fn is_vigie(listen: &Listen) -> bool {
 async fn ask(listen: &Listen, question: &'static str) -> Result<(StatusCode, Bytes), String> {
     let unreachable = |error| format!("cannot be reached: {error}");
     match listen {
-        Listen::Tcp(address) => ask_over(TcpStream::connect(address).await.map_err(unreachable)?, question).await,
-        Listen::Unix(path) => ask_over(UnixStream::connect(path).await.map_err(unreachable)?, question).await,
+        Listen::Tcp(address) => {
+            ask_over(Box::new(TcpStream::connect(address).await.map_err(unreachable)?), question).await
+        }
+        Listen::Unix(path) => ask_over(Box::new(UnixStream::connect(path).await.map_err(unreachable)?), question).await,
     }
 }
 
-async fn ask_over(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    question: &'static str,
-) -> Result<(StatusCode, Bytes), String> {
+async fn ask_over(stream: Box<dyn Stream>, question: &'static str) -> Result<(StatusCode, Bytes), String> {
     let odd = |error: hyper::Error| format!("does not speak HTTP: {error}");
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(odd)?;
+    let mut link = Link::open(stream, false, Heard::default()).await.map_err(odd)?;
     let request = Request::get(question)
         .header(header::HOST, "localhost")
         .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
+        .body(Message::bare(Bytes::new()))
         .map_err(|error| error.to_string())?;
-    // The connection is driven here, without a task of its own; it ends when the sender and the answer are dropped.
-    let answer = async move {
-        let answer = sender.send_request(request).await.map_err(odd)?;
-        let status = answer.status();
-        let text = Limited::new(answer.into_body(), ANSWER_LIMIT).collect().await;
-        Ok((status, text.map(|text| text.to_bytes()).unwrap_or_default()))
-    };
-    let (answer, _) = tokio::join!(answer, connection);
-    answer
+    let answer = link.send(request).await.map_err(odd)?;
+    let status = answer.status();
+    let text = Limited::new(answer.into_body(), ANSWER_LIMIT).collect().await;
+    Ok((status, text.map(|text| text.to_bytes()).unwrap_or_default()))
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
     use tokio::net::{TcpListener, UnixListener};
 
     use super::*;

@@ -11,13 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::rustls;
 
 use super::shown;
+use crate::stream::Stream;
 
 /// How much is kept, in bytes.
 const KEPT: usize = 64;
-
-/// A connection of whatever kind.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// What was heard of a connection, shared with whoever wants to know.
 #[derive(Clone, Default)]
@@ -93,13 +90,18 @@ impl Heard {
         self.words().fault.clone()
     }
 
+    /// How it began.
+    pub(crate) fn first(&self) -> Vec<u8> {
+        self.words().first.clone()
+    }
+
     pub(crate) fn tongue(&self) -> Tongue {
         parse_tongue(&self.words().first)
     }
 
     /// The stream, listened to.
-    pub(crate) fn listen<S>(&self, stream: S) -> Listened<S> {
-        Listened { stream, heard: self.clone() }
+    pub(crate) fn listen(&self, stream: impl Stream + 'static) -> Box<dyn Stream> {
+        Box::new(Listened { stream, heard: self.clone() })
     }
 
     fn failed(&self, error: io::Error) -> io::Error {
@@ -124,7 +126,7 @@ pub(crate) fn parse_tongue(first: &[u8]) -> Tongue {
 }
 
 /// A stream that is listened to.
-pub(crate) struct Listened<S> {
+struct Listened<S> {
     stream: S,
     heard: Heard,
 }

@@ -10,12 +10,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::record::Encoding;
 use crate::config::{self, Endpoint, Protocol};
-use crate::link::{Heard, Link, Stream, Tongue};
+use crate::link::{Heard, Link, Message, Tongue};
+use crate::stream::Stream;
 pub use backoff::Backoff;
 use connect::Place;
 pub use failure::{ClientError, ExportError, Reason, Retry};
 use headers::Headers;
-use message::Message;
 use proxy::Proxy;
 use teller::Teller;
 use tls::Tls;
@@ -24,11 +24,11 @@ use uris::Uris;
 pub mod answer;
 mod backoff;
 mod connect;
+mod content;
 mod failure;
 mod grpc;
 mod headers;
 mod http;
-mod message;
 mod proxy;
 mod teller;
 mod tls;
@@ -65,7 +65,7 @@ pub struct Client {
     headers: Headers,
     tls: Option<Tls>,
     proxy: Option<Proxy>,
-    link: Option<Link<Message>>,
+    link: Option<Link>,
     /// How far the last attempt came.
     stage: Stage,
 }
@@ -164,7 +164,7 @@ impl Client {
     /// Sends a request over `link`, and keeps that where it is of further use.
     async fn ask(
         &mut self,
-        mut link: Link<Message>,
+        mut link: Link,
         body: &Bytes,
         encoding: Encoding,
         deadline: Instant,
@@ -225,26 +225,26 @@ impl Client {
     }
 
     /// Connects anew, with the secrets and the files as they are now.
-    async fn connect(&mut self, deadline: Instant) -> Result<Link<Message>, ExportError> {
+    async fn connect(&mut self, deadline: Instant) -> Result<Link, ExportError> {
         self.stage = Stage::Connection;
         self.headers.renew();
         if let Some(tls) = &mut self.tls {
             tls.renew();
         }
         let (host, port) = match &self.endpoint {
-            Endpoint::Unix(path) => return self.speak(connect::unix(path).await?).await,
+            Endpoint::Unix(path) => return self.speak(Box::new(connect::unix(path).await?)).await,
             Endpoint::Url { host, port, .. } => (host.clone(), *port),
         };
         let place = Place { host, port };
-        let Some(proxy) = &self.proxy else { return self.speak(place.reach(deadline).await?).await };
+        let Some(proxy) = &self.proxy else { return self.speak(Box::new(place.reach(deadline).await?)).await };
         let mut stream = proxy.place.reach(deadline).await?;
         if self.forward().is_none() {
             proxy.tunnel(&mut stream, &place.to_string()).await?;
         }
-        self.speak(stream).await
+        self.speak(Box::new(stream)).await
     }
 
-    async fn speak(&mut self, stream: impl Stream + 'static) -> Result<Link<Message>, ExportError> {
+    async fn speak(&mut self, stream: Box<dyn Stream>) -> Result<Link, ExportError> {
         let heard = Heard::default();
         let Some(tls) = &self.tls else {
             return self.open(stream, self.protocol == Protocol::Grpc, heard).await;
@@ -253,18 +253,13 @@ impl Client {
         match tls.wrap(heard.listen(stream)).await {
             Ok(stream) => {
                 let http2 = tls.is_http2(&stream);
-                self.open(stream, http2, Heard::default()).await
+                self.open(Box::new(stream), http2, Heard::default()).await
             }
             Err(error) => Err(self.no_tls(&heard, &error)),
         }
     }
 
-    async fn open(
-        &self,
-        stream: impl Stream + 'static,
-        http2: bool,
-        heard: Heard,
-    ) -> Result<Link<Message>, ExportError> {
+    async fn open(&self, stream: Box<dyn Stream>, http2: bool, heard: Heard) -> Result<Link, ExportError> {
         let expected = if http2 { Tongue::Http2 } else { Tongue::Http1 };
         Link::open(stream, http2, heard.clone()).await.map_err(|error| self.broken(&heard, &expected, &error))
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::CONTENT_ENCODING;
 use hyper::http::uri::Authority;
@@ -21,12 +20,13 @@ use super::traceparent::Trace;
 use super::url::Url;
 use super::verdict::{Unanswered, of_content};
 use super::written::{Compression, Version};
-use crate::link::{Heard, Link, Stream};
+use crate::link::{Heard, Link};
 use crate::probes::aside::Aside;
 use crate::probes::connect::{Connector, Stream as Socket, reach};
 use crate::probes::failure::{ProbeError, Reason};
 use crate::probes::secure::{METRICS, Secure};
 use crate::probes::{Checking, Probe, Report};
+use crate::stream::Stream;
 
 mod request;
 
@@ -161,7 +161,7 @@ impl Check<'_> {
     }
 
     /// Connects, and shakes hands where TLS is spoken.
-    async fn open(&mut self, question: &Question) -> Result<Link<Full<Bytes>>, ProbeError> {
+    async fn open(&mut self, question: &Question) -> Result<Link, ProbeError> {
         let Question { url, first, .. } = question;
         let socket = self.connect(url, *first).await?;
         let begun = Instant::now();
@@ -219,11 +219,7 @@ impl Check<'_> {
     }
 
     /// Asks, and waits for the head of the answer; tells also when it began.
-    async fn ask(
-        &mut self,
-        link: &mut Link<Full<Bytes>>,
-        question: &Question,
-    ) -> Result<(Response<Incoming>, Instant), ProbeError> {
+    async fn ask(&mut self, link: &mut Link, question: &Question) -> Result<(Response<Incoming>, Instant), ProbeError> {
         let request = self.request(question, link.is_http2())?;
         self.telling.report.doing("waiting for the answer");
         let begun = Instant::now();

@@ -7,8 +7,8 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, TE};
 use hyper::{Response, StatusCode};
 
 use super::answer::{self, Status};
+use super::content::{Answer, End};
 use super::failure::{ExportError, Reason, Retry};
-use super::message::{Answer, End};
 use super::{Accepted, Teller};
 use crate::link::shown;
 use crate::push::record::Encoding;

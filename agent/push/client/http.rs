@@ -8,8 +8,8 @@ use hyper::http::response::Parts;
 use hyper::{Response, StatusCode};
 
 use super::answer;
+use super::content::{Answer, End};
 use super::failure::{ExportError, Reason, Retry};
-use super::message::{Answer, End};
 use super::{Accepted, Teller};
 use crate::link::shown;
 use crate::push::record::Encoding;

@@ -12,7 +12,7 @@ use super::answer;
 use super::connect::Place;
 use super::failure::{ClientError, ExportError, Reason};
 use crate::config::Endpoint;
-use crate::link::Stream;
+use crate::stream::Stream;
 
 /// The longest head of a proxy's answer, in bytes.
 const HEAD: usize = 8 << 10;

@@ -13,7 +13,7 @@ use tokio_rustls::rustls::{AlertDescription, CertificateError, ClientConfig, Err
 
 use super::failure::ClientError;
 use crate::config::{ClientTls, Protocol};
-use crate::link::Stream;
+use crate::stream::Stream;
 use crate::tls::{Stamps, TlsError, authorities, certificates, key, stamps};
 
 /// HTTP/2's name in TLS (RFC 9113, 3.2).
@@ -55,12 +55,12 @@ impl Tls {
     }
 
     /// Makes TLS of a stream.
-    pub(super) async fn wrap<S: Stream>(&self, stream: S) -> io::Result<TlsStream<S>> {
+    pub(super) async fn wrap(&self, stream: Box<dyn Stream>) -> io::Result<TlsStream<Box<dyn Stream>>> {
         TlsConnector::from(Arc::clone(&self.config)).connect(self.name.clone(), stream).await
     }
 
     /// Whether HTTP/2 is spoken: gRPC is even where the other end leaves it open, as what ends TLS in front of it may.
-    pub(super) fn is_http2<S>(&self, stream: &TlsStream<S>) -> bool {
+    pub(super) fn is_http2(&self, stream: &TlsStream<Box<dyn Stream>>) -> bool {
         match stream.get_ref().1.alpn_protocol() {
             Some(protocol) => protocol == H2,
             None => self.protocol == Protocol::Grpc,

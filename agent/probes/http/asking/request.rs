@@ -1,7 +1,5 @@
 //! The request of a check, as HTTP/1.1 or HTTP/2 writes it.
 
-use http_body_util::Full;
-use hyper::body::Bytes;
 use hyper::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::{Request, Uri};
@@ -10,6 +8,7 @@ use super::super::traceparent::Trace;
 use super::super::url::Url;
 use super::super::written::Compression;
 use super::{Check, Question};
+use crate::link::Message;
 use crate::probes::failure::{ProbeError, Reason};
 
 /// How a program of ours calls itself.
@@ -19,7 +18,7 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("vigie/", env!("CARG
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 impl Check<'_> {
-    pub(super) fn request(&self, question: &Question, http2: bool) -> Result<Request<Full<Bytes>>, ProbeError> {
+    pub(super) fn request(&self, question: &Question, http2: bool) -> Result<Request<Message>, ProbeError> {
         let Question { url, method, body, first } = question;
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, AGENT);
@@ -47,7 +46,7 @@ impl Check<'_> {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
             Ok(Uri::from(url.path.clone()))
         };
-        let mut request = Request::new(Full::new(body.clone()));
+        let mut request = Request::new(Message::bare(body.clone()));
         *request.method_mut() = method.clone();
         *request.uri_mut() = uri.map_err(|error| internal(&error))?;
         *request.headers_mut() = headers;
