@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -22,6 +22,7 @@ use super::users::{Hash, NoHash, Users};
 use super::{Lookout, Page, route};
 use crate::config::{self, Secret, SecretError};
 use crate::instruments::Instruments;
+use crate::stream::Stream;
 use crate::tls::TlsError;
 
 /// How the page is served, with everything read that the configuration names.
@@ -145,7 +146,7 @@ impl Server {
                     let listener = UnixListener::from_std(listener)?;
                     accepting.spawn(async move {
                         let _removed_with_the_last = file;
-                        service.accept(|| async { Ok(listener.accept().await?.0) }, None).await;
+                        service.accept(|| accept_unix(&listener), None).await;
                     });
                 }
             }
@@ -158,10 +159,14 @@ impl Server {
     }
 }
 
-async fn accept_tcp(listener: &TcpListener) -> std::io::Result<tokio::net::TcpStream> {
+async fn accept_tcp(listener: &TcpListener) -> std::io::Result<Box<dyn Stream>> {
     let (stream, _) = listener.accept().await?;
     let _ = stream.set_nodelay(true);
-    Ok(stream)
+    Ok(Box::new(stream))
+}
+
+async fn accept_unix(listener: &UnixListener) -> std::io::Result<Box<dyn Stream>> {
+    Ok(Box::new(listener.accept().await?.0))
 }
 
 struct Service<L> {
@@ -189,10 +194,9 @@ impl<L> Clone for Service<L> {
 impl<L: Lookout> Service<L> {
     /// Accepts connections for ever. What the kernel refuses is waited out: it is out of files or of memory, and will
     /// not have more of them at once.
-    async fn accept<S, A>(self, accept: impl Fn() -> A, tls: Option<Arc<Tls>>)
+    async fn accept<A>(self, accept: impl Fn() -> A, tls: Option<Arc<Tls>>)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        A: Future<Output = std::io::Result<S>>,
+        A: Future<Output = std::io::Result<Box<dyn Stream>>>,
     {
         let mut failing = false;
         loop {
@@ -214,10 +218,7 @@ impl<L: Lookout> Service<L> {
         }
     }
 
-    fn welcome<S>(&self, stream: S, tls: Option<&Arc<Tls>>)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    fn welcome(&self, stream: Box<dyn Stream>, tls: Option<&Arc<Tls>>) {
         let slot = Arc::clone(&self.slots).try_acquire_owned();
         match (slot, tls) {
             (Ok(slot), None) => drop(tokio::spawn(self.clone().converse(stream, slot, "http"))),
@@ -233,10 +234,7 @@ impl<L: Lookout> Service<L> {
     }
 
     /// One connection over TLS.
-    async fn whisper<S>(self, stream: S, tls: Arc<Tls>, slot: OwnedSemaphorePermit)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    async fn whisper(self, stream: Box<dyn Stream>, tls: Arc<Tls>, slot: OwnedSemaphorePermit) {
         let mut stopping = self.stopping.clone();
         let stopped = async {
             // It fails when the sender is gone, which is the sign to stop.
@@ -245,7 +243,7 @@ impl<L: Lookout> Service<L> {
         };
         tokio::select! {
             stream = timeout(HANDSHAKE, tls.acceptor().accept(stream)) => match stream {
-                Ok(Ok(stream)) => self.converse(stream, slot, "https").await,
+                Ok(Ok(stream)) => self.converse(Box::new(stream), slot, "https").await,
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
             },
@@ -254,10 +252,7 @@ impl<L: Lookout> Service<L> {
     }
 
     /// One connection, in a task of its own: a panic costs nobody else anything.
-    async fn converse<S>(mut self, stream: S, slot: OwnedSemaphorePermit, scheme: &'static str)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    async fn converse(mut self, stream: Box<dyn Stream>, slot: OwnedSemaphorePermit, scheme: &'static str) {
         let patience = Patience::default();
         let answer = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
             let (page, patience, instruments) = (&self.page, &patience, &self.instruments);
@@ -306,7 +301,7 @@ fn is_of_one_connection(kind: ErrorKind) -> bool {
 
 /// Says that we are full. Reads what the client sends: closing on unread bytes would reset the connection, and the
 /// client would see that instead of the answer.
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, _slot: OwnedSemaphorePermit) {
+async fn refuse(mut stream: Box<dyn Stream>, _slot: OwnedSemaphorePermit) {
     const FULL: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
                         Content-Length: 55\r\nRetry-After: 1\r\nConnection: close\r\n\r\n\
                         too many connections: http.max_connections bounds them\n";
