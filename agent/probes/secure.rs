@@ -9,7 +9,6 @@ use std::sync::Arc;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -18,11 +17,12 @@ use tokio_rustls::rustls::{self, ClientConfig, SupportedProtocolVersion};
 
 use super::Report;
 use super::failure::{ProbeError, Reason};
+use crate::link::Heard;
+use crate::stream::Stream;
 use crate::tls::{Stamps, TlsError, certificates, key, stamps};
 use authorities::{Authorities, provider};
 use explain::Asked;
 pub(super) use explain::date_of;
-use first::First;
 pub(super) use seen::EARLIEST;
 pub use seen::METRICS;
 use seen::Seen;
@@ -32,13 +32,12 @@ mod authorities;
 pub mod certificate;
 mod der;
 mod explain;
-mod first;
 mod name;
 mod seen;
 mod witness;
 
 /// A stream over TLS.
-pub type TlsStream<S> = tokio_rustls::client::TlsStream<First<S>>;
+pub(super) type TlsStream = tokio_rustls::client::TlsStream<Box<dyn Stream>>;
 
 /// The `tls` table of a probe.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -176,13 +175,13 @@ impl Secure {
     ///
     /// # Errors
     /// [`Reason::Tls`], with what is wrong and what mends it.
-    pub async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+    pub(super) async fn handshake(
         &mut self,
-        stream: S,
+        stream: impl Stream + 'static,
         host: &str,
         alpn: &[&[u8]],
         report: &mut Report,
-    ) -> Result<TlsStream<S>, ProbeError> {
+    ) -> Result<TlsStream, ProbeError> {
         let config = self.config(alpn)?;
         let host = self.tls.server_name.as_deref().unwrap_or(host);
         let name = ServerName::try_from(host.trim_end_matches('.').to_owned()).map_err(|_| {
@@ -191,12 +190,12 @@ impl Secure {
                 .mend("write the name that the target's certificate has in `tls.server_name`")
         })?;
         report.doing("shaking hands");
-        let shaken = TlsConnector::from(config).connect(name, First::new(stream)).into_fallible().await;
+        let heard = Heard::default();
+        let shaken = TlsConnector::from(config).connect(name, heard.listen(stream)).await;
         let Some(made) = &self.made else { return Err(ProbeError::new(Reason::Internal, "no TLS was made")) };
         let shown = self.seen.tell(&made.witness, shaken.as_ref().ok().map(|stream| stream.get_ref().1), report);
-        shaken.map_err(|(error, first)| {
-            Asked { host, tls: &self.tls, chain: &shown.chain, first: first.heard() }.explain(&error)
-        })
+        shaken
+            .map_err(|error| Asked { host, tls: &self.tls, chain: &shown.chain, first: &heard.first() }.explain(&error))
     }
 
     /// Up to when the certificate that was shown last can be trusted, in seconds since 1970: by the chain to an authority

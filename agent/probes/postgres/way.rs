@@ -1,11 +1,9 @@
 //! Whether the way to a server is encrypted: SSLRequest and what follows it (PostgreSQL's manual, 53.2.10).
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -14,19 +12,15 @@ use super::door::Door;
 use super::url::SslMode;
 use crate::probes::address::Address;
 use crate::probes::connect::Stream;
-use crate::probes::secure::{Secure, TlsStream};
+use crate::probes::secure::Secure;
 use crate::probes::{ProbeError, Reason, Report};
+use crate::stream;
 
 /// Eight bytes, of which the last four are the code 80877103.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 /// A stream as it is spoken over.
-pub(super) enum Way {
-    Plain(Stream),
-    Tls(Box<TlsStream<Stream>>),
-    /// To cancel, which nobody is told the certificates of.
-    Again(Box<tokio_rustls::client::TlsStream<Stream>>),
-}
+pub(super) type Way = Box<dyn stream::Stream>;
 
 /// What it takes to encrypt a second connection like the first.
 pub(super) type Likewise = Option<(Arc<ClientConfig>, ServerName<'static>)>;
@@ -41,16 +35,16 @@ pub(super) async fn encrypted(
     secure: &mut Secure,
     report: &mut Report,
 ) -> Result<(Way, Likewise), ProbeError> {
-    let Address::Port { host, .. } = &door.url.address else { return Ok((Way::Plain(stream), None)) };
+    let Address::Port { host, .. } = &door.url.address else { return Ok((Box::new(stream), None)) };
     if door.url.ssl_mode == SslMode::Disable {
-        return Ok((Way::Plain(stream), None));
+        return Ok((Box::new(stream), None));
     }
     let broke = |error: io::Error| {
         ProbeError::new(Reason::Protocol, format!("{} does not say whether it speaks TLS: {error}", door.url.server))
     };
     if !asked(&mut stream).await.map_err(broke)? {
         if door.url.ssl_mode == SslMode::Prefer {
-            return Ok((Way::Plain(stream), None));
+            return Ok((Box::new(stream), None));
         }
         let (server, mode) = (&door.url.server, door.url.ssl_mode);
         return Err(ProbeError::new(Reason::Tls, format!("{server} does not speak TLS, and sslmode is {mode}"))
@@ -59,7 +53,7 @@ pub(super) async fn encrypted(
     let stream = secure.handshake(stream, host, &[], report).await?;
     let name = door.tls.server_name.as_deref().unwrap_or(host);
     let likewise = secure.config(&[]).ok().zip(ServerName::try_from(name.to_owned()).ok());
-    Ok((Way::Tls(Box::new(stream)), likewise))
+    Ok((Box::new(stream), likewise))
 }
 
 /// Asks whether the server speaks TLS. No more than one byte is read: what follows must be encrypted.
@@ -76,46 +70,10 @@ async fn asked(stream: &mut Stream) -> io::Result<bool> {
 
 /// Encrypts a second connection like the first.
 pub(super) async fn again(mut stream: Stream, likewise: &Likewise) -> io::Result<Way> {
-    let Some((config, name)) = likewise else { return Ok(Way::Plain(stream)) };
+    let Some((config, name)) = likewise else { return Ok(Box::new(stream)) };
     if !asked(&mut stream).await? {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    let stream = TlsConnector::from(Arc::clone(config)).connect(name.clone(), stream).await?;
-    Ok(Way::Again(Box::new(stream)))
-}
-
-impl AsyncRead for Way {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Way::Plain(stream) => Pin::new(stream).poll_read(context, to),
-            Way::Tls(stream) => Pin::new(stream).poll_read(context, to),
-            Way::Again(stream) => Pin::new(stream).poll_read(context, to),
-        }
-    }
-}
-
-impl AsyncWrite for Way {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Way::Plain(stream) => Pin::new(stream).poll_write(context, from),
-            Way::Tls(stream) => Pin::new(stream).poll_write(context, from),
-            Way::Again(stream) => Pin::new(stream).poll_write(context, from),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Way::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Way::Tls(stream) => Pin::new(stream).poll_flush(context),
-            Way::Again(stream) => Pin::new(stream).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Way::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Way::Tls(stream) => Pin::new(stream).poll_shutdown(context),
-            Way::Again(stream) => Pin::new(stream).poll_shutdown(context),
-        }
-    }
+    let stream = TlsConnector::from(Arc::clone(config)).connect(name.clone(), Box::new(stream) as Way).await?;
+    Ok(Box::new(stream))
 }

@@ -2,11 +2,12 @@
 
 use std::io;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::resp::{self, Malformed, Reply, Scan};
 use crate::probes::{ProbeError, Reason};
+use crate::stream::Stream;
 
 /// The most that all answers to one round of questions may be, in bytes: many times what a server with every command in
 /// use says.
@@ -17,11 +18,6 @@ const CHUNK: usize = 16 << 10;
 
 /// The most that a message shows of what is no answer, in bytes.
 const SHOWN: usize = 60;
-
-/// A stream of any kind.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// A connection on which every answer so far was to a question.
 pub(super) struct Link {

@@ -222,7 +222,7 @@ async fn what_is_no_tls_is_told_by_what_it_says() {
         });
         let mut report = Report::new(Arc::new(Reading::default()), &Labels::none());
         let careless = Tls { insecure_skip_verify: true, ..Tls::default() };
-        let error = Secure::new(&careless).handshake(here, "localhost", &[], &mut report).await.unwrap_err();
+        let error = Secure::new(&careless).handshake(here, "localhost", &[], &mut report).await.map(drop).unwrap_err();
         assert!(error.reason == Reason::Tls && error.message.contains(message), "{error}");
         ends.await.unwrap();
     }
