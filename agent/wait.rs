@@ -1,5 +1,7 @@
 //! Waits for a running agent, by asking `/health/ready`.
 
+mod own;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::config::quantity::Human;
-use crate::config::{Config, Http, Listen};
+use crate::config::{Config, Http, Listen, Tls};
 use crate::link::{Heard, Link, Message};
 use crate::stream::Stream;
 use crate::systemd::socket_unit;
@@ -44,9 +46,11 @@ pub enum WaitError {
     /// Nobody knows which port that is.
     #[error("cannot wait for {0}: the kernel chooses its port")]
     AnyPort(Listen),
-    /// The page is not served in plain text.
-    #[error("cannot wait for {0}: it is served over TLS only")]
-    Tls(Listen),
+    /// The page is for those who show a certificate.
+    #[error(
+        "cannot wait for {0}: it answers who shows a certificate (http.tls.client_ca); add \"unix:/run/vigie/page\" to http.listen"
+    )]
+    Certificate(Listen),
     /// The system gives no event queue.
     #[error("cannot wait: {0}")]
     System(#[from] std::io::Error),
@@ -63,33 +67,41 @@ pub enum WaitError {
 pub fn until_ready(config: &Config, timeout: Duration) -> Result<(), WaitError> {
     let asked = asked(&config.http, &socket_unit::addresses(&config.paths.root))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(ready(&asked, timeout))
+    runtime.block_on(ready(&asked, config.http.tls.as_ref(), timeout))
 }
 
-/// Whom to ask. Where the socket unit was enabled and not started, the agent still listens where `http` says.
+/// Whom to ask: of a list, the first, or the unix socket that spares us TLS. Where the socket unit was enabled and not
+/// started, the agent still listens where `http` says.
 fn asked(http: &Http, of_the_unit: &[Listen]) -> Result<Vec<Listen>, WaitError> {
-    let mut asked: Vec<Listen> = of_the_unit.first().into_iter().chain(http.listen.first()).map(reachable).collect();
+    let easiest = |listens: &[Listen]| {
+        let plain = listens.iter().find(|listen| http.tls.is_some() && matches!(listen, Listen::Unix(_)));
+        plain.or(listens.first()).map(reachable)
+    };
+    let mut asked: Vec<Listen> = [of_the_unit, &http.listen].into_iter().filter_map(easiest).collect();
     asked.dedup();
     let first = asked.first().cloned().ok_or(WaitError::NoAddress)?;
-    if http.tls.is_some() {
-        return Err(WaitError::Tls(first));
-    }
     asked.retain(|listen| !matches!(listen, Listen::Tcp(address) if address.port() == 0));
-    if asked.is_empty() { Err(WaitError::AnyPort(first)) } else { Ok(asked) }
+    if asked.is_empty() {
+        return Err(WaitError::AnyPort(first));
+    }
+    if http.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()) {
+        asked.retain(|listen| matches!(listen, Listen::Unix(_)));
+    }
+    if asked.is_empty() { Err(WaitError::Certificate(first)) } else { Ok(asked) }
 }
 
-/// Waits until the agent on one of these addresses says that it is ready.
+/// Waits until the agent on one of these addresses says that it is ready. On those of TCP it has TLS of these files.
 ///
 /// # Errors
 /// When it does not say so before the timeout; the message tells what was last seen.
-pub async fn ready(asked: &[Listen], timeout: Duration) -> Result<(), WaitError> {
+pub async fn ready(asked: &[Listen], tls: Option<&Tls>, timeout: Duration) -> Result<(), WaitError> {
     let started = Instant::now();
     let end = started.checked_add(timeout).unwrap_or(started);
     loop {
         let mut last = Vec::new();
         for listen in asked {
             let patience = end.min(Instant::now() + PATIENCE);
-            last.push(match timeout_at(patience, ask(listen, READY)).await {
+            last.push(match timeout_at(patience, ask(listen, tls, READY)).await {
                 Ok(Ok((StatusCode::OK, _))) => return Ok(()),
                 Ok(Ok((status, _))) => format!("{listen} answered {READY} with {status}"),
                 Ok(Err(reason)) => format!("{listen} {reason}"),
@@ -117,20 +129,31 @@ fn reachable(listen: &Listen) -> Listen {
     }
 }
 
-/// Whether it is a vigie that listens there, without TLS.
-pub(crate) async fn is_vigie(listen: &Listen) -> bool {
-    let answer = timeout(PATIENCE, ask(&reachable(listen), STARTUP)).await;
+/// Whether it is a vigie that listens there, with TLS of these files on TCP. Where we have no certificate to show, its own
+/// must do.
+pub(crate) async fn is_vigie(listen: &Listen, tls: Option<&Tls>) -> bool {
+    let listen = reachable(listen);
+    if let (Listen::Tcp(address), Some(Tls { cert, client_ca: Some(_), .. })) = (&listen, tls) {
+        let shaken = timeout(PATIENCE, async { own::shake(TcpStream::connect(address).await.ok()?, cert).await.ok() });
+        return matches!(shaken.await, Ok(Some(_)));
+    }
+    let answer = timeout(PATIENCE, ask(&listen, tls, STARTUP)).await;
     matches!(answer, Ok(Ok((_, text))) if text.starts_with(b"started\n") || text.starts_with(b"not started"))
 }
 
-async fn ask(listen: &Listen, question: &'static str) -> Result<(StatusCode, Bytes), String> {
+async fn ask(listen: &Listen, tls: Option<&Tls>, question: &'static str) -> Result<(StatusCode, Bytes), String> {
     let unreachable = |error| format!("cannot be reached: {error}");
-    match listen {
+    let stream: Box<dyn Stream> = match listen {
+        Listen::Unix(path) => Box::new(UnixStream::connect(path).await.map_err(unreachable)?),
         Listen::Tcp(address) => {
-            ask_over(Box::new(TcpStream::connect(address).await.map_err(unreachable)?), question).await
+            let stream = TcpStream::connect(address).await.map_err(unreachable)?;
+            match tls {
+                None => Box::new(stream),
+                Some(tls) => Box::new(own::shake(stream, &tls.cert).await?),
+            }
         }
-        Listen::Unix(path) => ask_over(Box::new(UnixStream::connect(path).await.map_err(unreachable)?), question).await,
-    }
+    };
+    ask_over(stream, question).await
 }
 
 async fn ask_over(stream: Box<dyn Stream>, question: &'static str) -> Result<(StatusCode, Bytes), String> {
@@ -175,7 +198,7 @@ mod tests {
                 answer(listener.accept().await.unwrap().0, text).await;
             }
         };
-        let (waited, ()) = tokio::join!(ready(&asked, Duration::from_secs(5)), server);
+        let (waited, ()) = tokio::join!(ready(&asked, None, Duration::from_secs(5)), server);
         assert!(waited.is_ok(), "{waited:?}");
     }
 
@@ -186,7 +209,7 @@ mod tests {
         // And where the other does not listen, that does no harm.
         let asked = [Listen::Tcp(([127, 0, 0, 1], 1).into()), Listen::Unix(path.clone())];
         let server = async { answer(listener.accept().await.unwrap().0, READY_NOW).await };
-        let (waited, ()) = tokio::join!(ready(&asked, Duration::from_secs(5)), server);
+        let (waited, ()) = tokio::join!(ready(&asked, None, Duration::from_secs(5)), server);
         std::fs::remove_file(path).unwrap();
         assert!(waited.is_ok(), "{waited:?}");
     }
@@ -202,7 +225,7 @@ mod tests {
             }
         };
         let error = tokio::select! {
-            waited = ready(&asked, Duration::from_millis(300)) => waited.unwrap_err(),
+            waited = ready(&asked, None, Duration::from_millis(300)) => waited.unwrap_err(),
             () = server => unreachable!(),
         };
         assert_eq!(
@@ -210,7 +233,7 @@ mod tests {
             format!("not ready after 300ms: {address} answered /health/ready with 503 Service Unavailable")
         );
         drop(listener);
-        let error = ready(&asked, Duration::from_millis(50)).await.unwrap_err();
+        let error = ready(&asked, None, Duration::from_millis(50)).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("not ready after 50ms: {address} cannot be reached: Connection refused (os error 111)")
@@ -222,12 +245,12 @@ mod tests {
         let refused = |http: &Http, unit: &[Listen]| asked(http, unit).unwrap_err().to_string();
         let any = Http { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Http::default() };
         assert_eq!(refused(&any, &[]), "cannot wait for 127.0.0.1:0: the kernel chooses its port");
-        let tls = crate::config::Tls { cert: "c".into(), key: "k".into(), client_ca: None };
-        let http = Http { tls: Some(tls), ..Http::default() };
-        assert_eq!(
-            refused(&http, &[":9844".parse().unwrap()]),
-            "cannot wait for [::1]:9844: it is served over TLS only"
-        );
+        let tls = Tls { cert: "c".into(), key: "k".into(), client_ca: Some("ca".into()) };
+        let mut http = Http { tls: Some(tls), ..Http::default() };
+        let said = refused(&http, &[":9844".parse().unwrap()]);
+        assert!(said.starts_with("cannot wait for [::1]:9844: it answers who shows a certificate"), "{said}");
+        http.listen.push("unix:/run/vigie/page".parse().unwrap());
+        assert_eq!(asked(&http, &[]).unwrap(), http.listen[1..]);
     }
 
     #[test]

@@ -10,6 +10,8 @@
     clippy::disallowed_types
 )]
 
+#[path = "support/papers.rs"]
+mod papers;
 mod support;
 
 use std::ffi::OsStr;
@@ -17,6 +19,7 @@ use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use papers::Papers;
 use support::{
     Agent, Connection, Launch, Method, PATIENCE, Page, Run, WallClock, now_seconds, parse, parse_open_metrics, skipped,
     spare_port, until, vigie,
@@ -181,6 +184,35 @@ mod starting {
         assert_eq!(run.code, Some(0), "{run:?}\n{}", agent.log());
         assert_eq!(agent.get("/health/ready", &[]).status, 200);
         assert!(agent.running());
+    }
+
+    #[test]
+    fn a_page_over_tls_is_waited_for_and_recognized() {
+        let papers = Papers::new();
+        let tls = |server: &str, more: &str| {
+            let path = |name: &str| papers.path(name).display().to_string();
+            let (cert, key) = (path(&format!("{server}.pem")), path(&format!("{server}.key")));
+            format!("http.tls={{cert=\"{cert}\",key=\"{key}\"{more}}}")
+        };
+        let with_client_ca = format!(",client_ca=\"{}\"", papers.path("ca.pem").display());
+        for more in ["", &with_client_ca] {
+            let own = tls("server", more);
+            let agent = Agent::spawn(&Launch { args: &["--set", &own], ..Launch::new() });
+            agent.wait_log("serving /metrics");
+            let listen = format!("http.listen=\"127.0.0.1:{}\"", agent.port);
+            let asked = |command: &[&str], tls: &str| Run::of(&[command, &["--set", &listen, "--set", tls]].concat());
+            let wait = ["wait", "--ready", "--timeout", "10s"];
+            let (waited, checked) = (asked(&wait, &own), asked(&["check", "--connect"], &own));
+            assert!(checked.out.contains("is served by the vigie that runs"), "{checked:?}");
+            if more.is_empty() {
+                assert_eq!(waited.code, Some(0), "{waited:?}");
+            } else {
+                assert!(waited.err.contains("add \"unix:/run/vigie/page\" to http.listen"), "{waited:?}");
+            }
+            // Who has another certificate is somebody else.
+            let checked = asked(&["check", "--connect"], &tls("client", more));
+            assert!(checked.code == Some(1) && checked.out.contains("another process does"), "{checked:?}");
+        }
     }
 
     #[test]

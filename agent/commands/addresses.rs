@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::config::{Config, Listen, Paths};
+use crate::config::{Config, Listen, Paths, Tls};
 use crate::page::listener::{BindError, Listener};
 use crate::probes::port::{Port, Protocol};
 use crate::samplers::root::Root;
@@ -23,7 +23,7 @@ pub(super) fn check(config: &Config, connect: bool, out: &mut impl Write) -> io:
         match connect.then(|| Listener::bind(listen)) {
             None => writeln!(out, "address: {listen}")?,
             Some(Ok(_)) => writeln!(out, "address: {listen} is free")?,
-            Some(Err(error)) if is_ours(listen, &error)? => {
+            Some(Err(error)) if is_ours(listen, config.http.tls.as_ref(), &error)? => {
                 writeln!(out, "address: {listen} is served by the vigie that runs")?;
             }
             Some(Err(error)) => {
@@ -36,12 +36,12 @@ pub(super) fn check(config: &Config, connect: bool, out: &mut impl Write) -> io:
 }
 
 /// Whether who stands in the way is vigie.
-fn is_ours(listen: &Listen, error: &BindError) -> io::Result<bool> {
+fn is_ours(listen: &Listen, tls: Option<&Tls>, error: &BindError) -> io::Result<bool> {
     if !matches!(error, BindError::PortInUse(_) | BindError::SocketInUse(_)) {
         return Ok(false);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(is_vigie(listen)))
+    Ok(runtime.block_on(is_vigie(listen, tls)))
 }
 
 /// It is systemd that listens. Nobody connects to it: that would start vigie.
