@@ -50,7 +50,8 @@ fn finish(result: anyhow::Result<()>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format_args!("vigie: {error:#}"));
+            // It names its cause itself.
+            say(&format_args!("vigie: {error}"));
             ExitCode::FAILURE
         }
     }

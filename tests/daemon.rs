@@ -56,6 +56,14 @@ mod starting {
     }
 
     #[test]
+    fn why_it_does_not_start_is_said_once() {
+        let users = r#"http.users={prometheus={credential="hash"}}"#;
+        let run = Run::of(&["run", "--set", users, "--set", "http.listen=\"127.0.0.1:0\""]);
+        assert_eq!(run.code, Some(1), "{run:?}");
+        assert_eq!(run.err.matches("$CREDENTIALS_DIRECTORY is not set").count(), 1, "{run:?}");
+    }
+
+    #[test]
     fn a_check_tells_the_agent_that_runs_from_another_program() {
         let agent = Agent::start(&[]);
         let listen = |port| format!("http.listen=\"127.0.0.1:{port}\"");

@@ -62,7 +62,10 @@ pub enum SecretError {
     #[error("expected a secret in the environment variable {0}, which is not set or empty")]
     Unset(String),
     /// Not started by systemd with credentials.
-    #[error("credential {0}: $CREDENTIALS_DIRECTORY is not set; add LoadCredential={0}:/path/to/file to the unit")]
+    #[error(
+        "credential {0}: $CREDENTIALS_DIRECTORY is not set; \
+         add LoadCredential={0}:/path/to/file to the unit (systemd 247 and newer)"
+    )]
     NoCredentials(String),
 }
 
@@ -228,7 +231,8 @@ mod tests {
         );
         assert_eq!(
             error(Source::Credential("token".into())),
-            "credential token: $CREDENTIALS_DIRECTORY is not set; add LoadCredential=token:/path/to/file to the unit"
+            "credential token: $CREDENTIALS_DIRECTORY is not set; \
+             add LoadCredential=token:/path/to/file to the unit (systemd 247 and newer)"
         );
     }
 }
