@@ -1,7 +1,7 @@
 //! The unit probe beside systemd itself: units that run, that fail, that start again and again, and that nobody knows.
 
 use crate::machine::Machine;
-use crate::support::{PATIENCE, until};
+use crate::support::{Connection, PATIENCE, until};
 use crate::{page, restart, write_config};
 
 const CONFIG: &str = "
@@ -92,7 +92,7 @@ fn says_what_helps_without_its_user(machine: &Machine) {
     if asked() == 1.0 {
         eprintln!("    the bus knows dynamic users");
     } else {
-        let health = machine.shell("curl --silent http://127.0.0.1:9844/health");
+        let health = machine.inside(|| Connection::tcp(9844)?.get("/health", &[])).join().unwrap().unwrap().text();
         assert!(health.contains("hangs up on this user"), "{health}");
     }
     machine.shell("systemctl stop vigie; systemd-sysusers vigie.conf; systemctl start vigie");
