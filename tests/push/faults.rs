@@ -185,7 +185,7 @@ fn headers_that_cannot_be_are_refused_before_anything_is_sent() {
         (
             "x-key={credential=\"token\"}".to_owned(),
             "otlp.headers.x-key: credential token: $CREDENTIALS_DIRECTORY is not set; add \
-             LoadCredential=token:/path/to/file to the unit",
+             LoadCredential=token:/path/to/file to the unit (systemd 247 and newer)",
         ),
     ];
     for (header, sentence) in cases {
