@@ -27,7 +27,7 @@ use super::{Ask, Checking, Kind, Plan, Probe, ProbeError, Report, Setting};
 use crate::config::quantity;
 use crate::config::secret::Secret;
 use crate::snapshot::Labels;
-use asker::{Asker, Names};
+use asker::{Asker, Names, Room};
 use databases::{Databases, Way};
 use door::Door;
 use line::{Held, Line};
@@ -57,6 +57,7 @@ mod server;
 mod session;
 pub mod settings;
 mod state;
+mod statement;
 mod statements;
 mod storage;
 mod tables;
@@ -204,19 +205,21 @@ impl Asking {
         if self.met != Some(session.born) {
             self.met = Some(session.born);
             self.askers.iter_mut().for_each(|asker| asker.meet(session, self.top));
-            self.settings.meet(session);
-            self.own.iter_mut().for_each(|own| own.meet(session));
-            self.databases.meet(session);
+            self.settings.meet();
+            self.own.iter_mut().for_each(|own| own.meet());
+            self.databases.meet();
             self.state.meet(session, &self.names);
         }
+        let mut room = Room::default();
         for asker in &mut self.askers {
             report.doing("asking for its statistics");
-            if let Err(lost) = asker.ask(session, &self.names, self.slow).await {
+            if let Err(lost) = asker.ask(session, &self.names, self.slow, &mut room).await {
                 return Err(gone(held, lost));
             }
             if let Some(reading) = report.reading() {
                 asker.write(reading);
             }
+            asker.leave(&mut room);
         }
         report.doing("asking for its settings");
         if let Err(lost) = self.settings.ask(session, self.slow).await {
@@ -237,7 +240,7 @@ impl Asking {
             top: self.top,
             labels: &self.labels,
         };
-        if let Err(lost) = self.databases.visit(session, &way).await {
+        if let Err(lost) = self.databases.visit(session, &way, &mut room).await {
             return Err(gone(held, lost));
         }
         if let Some(reading) = report.reading() {

@@ -9,7 +9,7 @@ use tokio_postgres::SimpleQueryRow;
 use super::family::{Family, Pace, ROWS, VersionOf};
 use super::refusal::Refusal;
 use super::session::{Facts, Session, text};
-use crate::metric::Metric;
+use super::statement::Statement;
 use crate::samplers::born::Born;
 use crate::snapshot::{Labels, Reading, Value};
 
@@ -33,35 +33,39 @@ impl Names {
 /// What is known of one family between checks.
 pub(super) struct Asker {
     pub(super) family: &'static Family,
-    whole: Option<String>,
-    metrics: Vec<&'static Metric>,
+    statement: Option<Arc<Statement>>,
+    /// The labels of each row.
     born: Born<Labels>,
-    /// What it said last.
-    points: Vec<(&'static Metric, Labels, Value)>,
+    /// What it said last, row by row: a value of each metric of the statement, where there is one.
+    values: Vec<Option<Value>>,
     asked: Option<Instant>,
     /// Rows that are not shown.
     pub(super) left_out: usize,
     /// Why it has no answer: a word of a closed list, and the server's sentence.
     pub(super) refused: Option<(&'static str, String)>,
+}
+
+/// What askers use one after the other.
+#[derive(Default)]
+pub(super) struct Room {
     key: String,
+    values: Vec<Option<Value>>,
 }
 
 impl Asker {
     pub(super) fn new(family: &'static Family) -> Asker {
         Asker {
             family,
-            whole: None,
-            metrics: Vec::new(),
+            statement: None,
             born: Born::default(),
-            points: Vec::new(),
+            values: Vec::new(),
             asked: None,
             left_out: 0,
             refused: None,
-            key: String::new(),
         }
     }
 
-    /// Puts the statement together for a new session, where that has what the family is about.
+    /// Finds the statement for a new session, where that has what the family is about.
     pub(super) fn meet(&mut self, session: &Session, top: usize) {
         let Facts { version, statements, .. } = &session.facts;
         let (version, schema) = match (self.family.of, statements) {
@@ -69,11 +73,9 @@ impl Asker {
             (VersionOf::Statements, Some(((major, minor), schema))) => (Some(major * 100 + minor), schema.as_str()),
             (VersionOf::Statements, None) => (None, ""),
         };
-        let statement = version.and_then(|version| self.family.statement(version, top, schema));
-        (self.whole, self.metrics) =
-            statement.map(|(sql, metrics)| (Some(session.whole(&sql)), metrics)).unwrap_or_default();
+        self.statement = version.and_then(|version| Statement::of(self.family, version, top, schema));
         (self.asked, self.refused) = (None, None);
-        self.points.clear();
+        self.values.clear();
         self.left_out = 0;
     }
 
@@ -81,8 +83,14 @@ impl Asker {
     ///
     /// # Errors
     /// Where the connection is gone. What the server refuses is noted, and loses nobody else anything.
-    pub(super) async fn ask(&mut self, session: &Session, names: &Names, slow: Duration) -> Result<(), Refusal> {
-        let Some(whole) = &self.whole else { return Ok(()) };
+    pub(super) async fn ask(
+        &mut self,
+        session: &Session,
+        names: &Names,
+        slow: Duration,
+        room: &mut Room,
+    ) -> Result<(), Refusal> {
+        let Some(statement) = &self.statement else { return Ok(()) };
         // What is refused fills the server's log: that is asked seldom as well.
         let seldom = self.family.pace == Pace::Slow || self.refused.is_some();
         let fresh = seldom && self.asked.is_some_and(|asked| asked.elapsed() < slow);
@@ -90,14 +98,14 @@ impl Asker {
             return Ok(());
         }
         self.asked = Some(Instant::now());
-        // Where it fails, nothing is said: never what was said before.
-        self.points.clear();
         self.left_out = 0;
         self.born.start();
-        let (family, metrics) = (self.family, &self.metrics);
-        let (born, points, key, left_out) = (&mut self.born, &mut self.points, &mut self.key, &mut self.left_out);
+        let family = self.family;
+        let Room { key, values } = room;
+        values.clear();
+        let (born, left_out) = (&mut self.born, &mut self.left_out);
         let mut rows = 0;
-        let answer = session.ask(whole, |row| {
+        let answer = session.ask(&statement.sql, |row| {
             rows += 1;
             if rows > ROWS {
                 *left_out += 1;
@@ -108,14 +116,25 @@ impl Asker {
                 let total: usize = text(row, 0).and_then(|total| total.parse().ok()).unwrap_or(0);
                 *left_out = total.saturating_sub(rows);
             }
-            let labels = meet(born, key, row, first, family, names);
-            for (index, metric) in metrics.iter().enumerate() {
-                if let Some(value) = text(row, first + family.keys.len() + index).and_then(parse) {
-                    points.push((metric, labels.clone(), value));
-                }
-            }
+            meet(born, key, row, first, family, names);
+            let columns = first + family.keys.len()..;
+            values.extend(columns.take(statement.metrics.len()).map(|column| text(row, column).and_then(parse)));
         });
-        match answer.await {
+        let answer = answer.await;
+        // Where it fails, nothing is said: never what was said before.
+        if answer.is_err() {
+            values.clear();
+        }
+        match family.pace {
+            Pace::Check => std::mem::swap(&mut self.values, values),
+            // It is kept for long.
+            Pace::Slow => {
+                self.values.clear();
+                self.values.reserve_exact(values.len());
+                self.values.extend_from_slice(values);
+            }
+        }
+        match answer {
             Ok(()) => self.refused = None,
             Err(Refusal::Statement { word, message }) => self.refused = Some((word, message)),
             Err(lost) => return Err(lost),
@@ -125,20 +144,26 @@ impl Asker {
 
     /// Writes what it said last.
     pub(super) fn write(&self, reading: &mut Reading) {
-        for (metric, labels, value) in &self.points {
-            reading.put_with(metric, labels, *value);
+        let Some(Statement { metrics, .. }) = self.statement.as_deref() else { return };
+        for (labels, row) in self.born.met().zip(self.values.chunks(metrics.len())) {
+            for (metric, value) in metrics.iter().zip(row) {
+                if let Some(value) = value {
+                    reading.put_with(metric, labels, *value);
+                }
+            }
+        }
+    }
+
+    /// Lets go of what is asked anew with each check, once it is written.
+    pub(super) fn leave(&mut self, room: &mut Room) {
+        if self.family.pace == Pace::Check {
+            self.values.clear();
+            std::mem::swap(&mut self.values, &mut room.values);
         }
     }
 }
 
-fn meet<'a>(
-    born: &'a mut Born<Labels>,
-    key: &mut String,
-    row: &SimpleQueryRow,
-    first: usize,
-    family: &Family,
-    names: &Names,
-) -> &'a Labels {
+fn meet(born: &mut Born<Labels>, key: &mut String, row: &SimpleQueryRow, first: usize, family: &Family, names: &Names) {
     let value = |index: usize| text(row, first + index).unwrap_or_default();
     key.clear();
     for index in 0..family.keys.len() {
@@ -149,7 +174,7 @@ fn meet<'a>(
         let own = family.labels.iter().skip(2).enumerate();
         let pairs: Vec<(&str, &str)> = own.map(|(index, label)| (label.name, value(index))).collect();
         names.labels(&pairs)
-    })
+    });
 }
 
 /// Reads a number as PostgreSQL writes it. A whole one stays whole.

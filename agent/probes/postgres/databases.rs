@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::asker::{Asker, Names};
+use super::asker::{Asker, Names, Room};
 use super::door::Door;
 use super::families::DATABASE_FAMILIES;
 use super::line::Line;
@@ -53,7 +53,6 @@ pub(super) struct Databases {
     own: String,
     line: Line,
     list: Vec<Entry>,
-    whole: String,
     listed: Option<Instant>,
     /// Those over `max`.
     left_out: usize,
@@ -76,10 +75,10 @@ impl Entry {
     }
 
     /// Asks all of one database, over a session of it.
-    async fn ask(&mut self, session: &Session, names: &Names, slow: Duration, top: usize) -> Result<(), Refusal> {
+    async fn ask(&mut self, session: &Session, way: &Way<'_>, room: &mut Room) -> Result<(), Refusal> {
         for asker in &mut self.askers {
-            asker.meet(session, top);
-            asker.ask(session, names, slow).await?;
+            asker.meet(session, way.top);
+            asker.ask(session, way.names, way.slow, room).await?;
         }
         Ok(())
     }
@@ -114,7 +113,6 @@ impl Databases {
             own: door.url.database.clone(),
             line: Line::new(door),
             list: Vec::new(),
-            whole: String::new(),
             listed: None,
             left_out: 0,
             refused: None,
@@ -122,8 +120,7 @@ impl Databases {
     }
 
     /// Notes a new session of the server.
-    pub(super) fn meet(&mut self, session: &Session) {
-        self.whole = session.whole(LIST);
+    pub(super) fn meet(&mut self) {
         self.listed = None;
     }
 
@@ -131,7 +128,7 @@ impl Databases {
     ///
     /// # Errors
     /// Where the server's own session is gone. What happens to the other one is that database's matter.
-    pub(super) async fn visit(&mut self, session: &Session, way: &Way<'_>) -> Result<(), Refusal> {
+    pub(super) async fn visit(&mut self, session: &Session, way: &Way<'_>, room: &mut Room) -> Result<(), Refusal> {
         if self.options.max == 0 {
             return Ok(());
         }
@@ -142,7 +139,7 @@ impl Databases {
         let Some(entry) = self.list.iter_mut().filter(waiting).min_by_key(|entry| entry.visited) else { return Ok(()) };
         entry.visited = Some(Instant::now());
         if entry.name == self.own {
-            return entry.ask(session, way.names, way.slow, way.top).await;
+            return entry.ask(session, way, room).await;
         }
         let held = match self.line.hold(way.door, &entry.name, way.statement_timeout, way.labels).await {
             Ok(held) => held,
@@ -152,7 +149,7 @@ impl Databases {
             }
         };
         let Some(other) = held.session() else { return Ok(()) };
-        match entry.ask(other, way.names, way.slow, way.top).await {
+        match entry.ask(other, way, room).await {
             Ok(()) => {
                 entry.refuse(None);
                 held.end();
@@ -174,7 +171,7 @@ impl Databases {
         let mut found = Vec::new();
         let (options, left_out) = (&self.options, &mut self.left_out);
         *left_out = 0;
-        let answer = session.ask(&self.whole, |row| match text(row, 0) {
+        let answer = session.ask(LIST, |row| match text(row, 0) {
             Some(name) if !options.admit(name) => {}
             Some(name) if found.len() < options.max => found.push(name.to_owned()),
             _ => *left_out += 1,

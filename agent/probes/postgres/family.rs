@@ -126,16 +126,16 @@ impl Family {
     /// The statement for `version`, and which of the columns it has; nothing where that version has none of them.
     pub(super) fn statement(&self, version: u32, top: usize, schema: &str) -> Option<(String, Vec<&'static Metric>)> {
         let from = variant(self.from, version)?;
-        let columns: Vec<(&'static Column, &str)> =
-            self.columns.iter().filter_map(|column| Some((column, variant(column.sql, version)?))).collect();
-        if columns.is_empty() {
+        let columns = || self.columns.iter().filter_map(|column| Some((&column.metric, variant(column.sql, version)?)));
+        let mut metrics: Vec<&'static Metric> = columns().map(|(metric, _)| metric).collect();
+        metrics.shrink_to_fit();
+        if metrics.is_empty() {
             return None;
         }
         let total = self.is_cut().then_some(self.total);
-        let list = total.into_iter().chain(self.keys.iter().copied()).chain(columns.iter().map(|(_, sql)| *sql));
+        let list = total.into_iter().chain(self.keys.iter().copied()).chain(columns().map(|(_, sql)| sql));
         let list = list.collect::<Vec<_>>().join(", ");
         let from = from.replace("{top}", &top.to_string()).replace("{statements}", schema);
-        let metrics = columns.into_iter().map(|(column, _)| &column.metric).collect();
         Some((format!("SELECT {list} {from}"), metrics))
     }
 }

@@ -105,7 +105,7 @@ impl Query {
 pub(super) struct Own {
     query: Query,
     metrics: Vec<Arc<Metric>>,
-    whole: String,
+    statement: String,
     born: Born<Labels>,
     points: Vec<(usize, Labels, Value)>,
     asked: Option<Instant>,
@@ -126,7 +126,7 @@ impl Own {
         Own {
             query: query.clone(),
             metrics,
-            whole: String::new(),
+            statement: query.statement(),
             born: Born::default(),
             points: Vec::new(),
             asked: None,
@@ -134,8 +134,7 @@ impl Own {
         }
     }
 
-    pub(super) fn meet(&mut self, session: &Session) {
-        self.whole = session.whole(&self.query.statement());
+    pub(super) fn meet(&mut self) {
         self.asked = None;
     }
 
@@ -154,7 +153,7 @@ impl Own {
         let mut seen = HashSet::new();
         let (mut rows, mut twice) = (0, false);
         let (query, born, points) = (&self.query, &mut self.born, &mut self.points);
-        let answer = session.ask(&self.whole, |row| {
+        let answer = session.ask(&self.statement, |row| {
             rows += 1;
             if rows > query.limit {
                 return;

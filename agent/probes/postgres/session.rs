@@ -130,8 +130,7 @@ impl Session {
 
     async fn learn(&mut self) -> Result<(), ProbeError> {
         let mut facts = Facts::default();
-        let whole = self.whole(FACTS);
-        let answer = self.ask(&whole, |row| {
+        let answer = self.ask(FACTS, |row| {
             let text = |index| text(row, index).unwrap_or_default().to_owned();
             facts.version = text(0).parse().unwrap_or(0);
             (facts.about, facts.user, facts.pid) = (text(1), text(2), text(3));
@@ -157,16 +156,13 @@ impl Session {
         Ok(())
     }
 
-    /// A statement with its limits before it. The two are one transaction without a BEGIN, which ends with its answer or
-    /// with its error: none can stay open, and behind a pooler nothing of it is left for others.
-    pub(super) fn whole(&self, statement: &str) -> String {
-        format!("{};{statement}", self.limits)
-    }
-
-    /// Asks one statement, made by [`Session::whole`].
-    pub(super) async fn ask(&self, whole: &str, mut row: impl FnMut(&SimpleQueryRow)) -> Result<(), Refusal> {
+    /// Asks one statement, with its limits before it. The two are one transaction without a BEGIN, which ends with its
+    /// answer or with its error: none can stay open, and behind a pooler nothing of it is left for others.
+    pub(super) async fn ask(&self, statement: &str, mut row: impl FnMut(&SimpleQueryRow)) -> Result<(), Refusal> {
         self.allowance.renew();
-        let answer = self.client.simple_query(whole).await.map_err(|error| Refusal::of(&error))?;
+        let whole = format!("{};{statement}", self.limits);
+        let answer = self.client.simple_query(&whole).await.map_err(|error| Refusal::of(&error))?;
+        drop(whole);
         for message in &answer {
             if let SimpleQueryMessage::Row(found) = message {
                 row(found);

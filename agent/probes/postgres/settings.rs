@@ -11,7 +11,6 @@ use super::family::OWN;
 use super::refusal::Refusal;
 use super::session::{Session, text};
 use crate::metric::{Metric, Unit};
-use crate::samplers::born::Born;
 use crate::snapshot::{Labels, Reading, Value};
 
 pub(super) static PLAIN: Metric =
@@ -43,18 +42,16 @@ const LOADED: &str = "SELECT pg_catalog.pg_conf_load_time()";
 /// same for weeks.
 #[derive(Default)]
 pub(super) struct Settings {
-    born: Born<Arc<Metric>>,
     points: Vec<(Arc<Metric>, Value)>,
     labels: Option<Labels>,
-    whole: Option<(String, String)>,
     loaded: String,
     read: Option<Instant>,
     pub(super) refused: Option<(&'static str, String)>,
 }
 
 impl Settings {
-    pub(super) fn meet(&mut self, session: &Session) {
-        self.whole = Some((session.whole(LOADED), session.whole(STATEMENT)));
+    /// Notes a new session.
+    pub(super) fn meet(&mut self) {
         self.read = None;
     }
 
@@ -75,30 +72,31 @@ impl Settings {
     }
 
     async fn read(&mut self, session: &Session, slow: std::time::Duration) -> Result<(), Refusal> {
-        let Some((loaded, statement)) = &self.whole else { return Ok(()) };
         if self.refused.is_some() && self.read.is_some_and(|read| read.elapsed() < slow) {
             return Ok(());
         }
         let mut now = String::new();
-        session.ask(loaded, |row| now.push_str(text(row, 0).unwrap_or_default())).await?;
+        session.ask(LOADED, |row| now.push_str(text(row, 0).unwrap_or_default())).await?;
         if now == self.loaded && self.read.is_some_and(|read| read.elapsed() < slow) {
             return Ok(());
         }
         (self.loaded, self.read, self.refused) = (now, Some(Instant::now()), None);
-        self.points.clear();
-        self.born.start();
-        let (born, points) = (&mut self.born, &mut self.points);
+        let before = std::mem::take(&mut self.points);
+        let mut points = Vec::with_capacity(before.len());
         session
-            .ask(statement, |row| {
+            .ask(STATEMENT, |row| {
                 let (Some(name), Some(setting)) = (text(row, 0), text(row, 1)) else { return };
                 if points.len() < LIMIT
                     && let Some((value, metric)) = normal(setting, text(row, 2).unwrap_or_default())
                 {
-                    let born = born.meet(name, || shared(metric, name));
-                    points.push((Arc::clone(born), value));
+                    let known = before.get(points.len()).filter(|(known, _)| is_of(known, metric, name));
+                    points.push((known.map_or_else(|| shared(metric, name), |(known, _)| Arc::clone(known)), value));
                 }
             })
-            .await
+            .await?;
+        points.shrink_to_fit();
+        self.points = points;
+        Ok(())
     }
 
     pub(super) fn write(&mut self, names: &Names, reading: &mut Reading) {
@@ -112,7 +110,7 @@ impl Settings {
 /// The metric of a setting, which all servers of this process share: each has some 300.
 fn shared(metric: &'static Metric, name: &str) -> Arc<Metric> {
     static BORN: LazyLock<Mutex<HashMap<Cow<'static, str>, Weak<Metric>>>> = LazyLock::new(Mutex::default);
-    let born = metric.named(&spelled(name));
+    let born = metric.named(&spelled(name).collect::<String>());
     let mut known = BORN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = known.get(&born.name).and_then(Weak::upgrade) {
         return known;
@@ -122,9 +120,16 @@ fn shared(metric: &'static Metric, name: &str) -> Arc<Metric> {
     born
 }
 
+/// Whether `known` is what `metric` is called of the setting `name`.
+fn is_of(known: &Metric, metric: &Metric, name: &str) -> bool {
+    let of = |(head, tail)| known.name.strip_prefix(head)?.strip_suffix(tail);
+    known.unit == metric.unit
+        && metric.name.split_once("{setting}").and_then(of).is_some_and(|of| spelled(name).eq(of.chars()))
+}
+
 /// A setting's name, of which an extension's has a dot, as a part of a metric's.
-fn spelled(name: &str) -> String {
-    name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' }).collect()
+fn spelled(name: &str) -> impl Iterator<Item = char> {
+    name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' })
 }
 
 /// A setting in its base unit, and what it is called there. -1 stays: it means that there is none.
@@ -170,6 +175,16 @@ mod tests {
 
     fn told(setting: &str, unit: &str) -> String {
         normal(setting, unit).map_or("nothing".into(), |(value, metric)| format!("{value:?} {:?}", metric.unit))
+    }
+
+    #[test]
+    fn a_setting_is_known_by_its_name_and_its_unit() {
+        let known = shared(&SECONDS, "auth_delay.Wait");
+        assert_eq!(known.name, "pg_settings_auth_delay_wait_seconds");
+        assert!(Arc::ptr_eq(&known, &shared(&SECONDS, "auth_delay.Wait")));
+        assert!(is_of(&known, &SECONDS, "auth_delay.Wait"));
+        assert!(!is_of(&known, &SECONDS, "auth_delay.wait_s"));
+        assert!(!is_of(&known, &PLAIN, "auth_delay.wait_seconds"), "of another unit");
     }
 
     #[test]
