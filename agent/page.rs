@@ -4,8 +4,6 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::Bytes;
 use hyper::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
     RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
@@ -14,6 +12,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 
 pub mod accept;
+pub mod body;
 pub mod cache;
 pub mod health;
 pub mod listener;
@@ -24,6 +23,7 @@ pub mod server;
 pub mod tls;
 pub mod users;
 
+use body::Body;
 use cache::Cache;
 use health::Question;
 use probe::Prober;
@@ -65,7 +65,7 @@ pub fn route(path: &str) -> Option<&'static str> {
     ROUTES.iter().find(|(route, _)| *route == path).map(|(route, _)| *route)
 }
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<Body>;
 
 /// What answers requests.
 pub struct Page<L> {
@@ -168,8 +168,8 @@ impl<L: Lookout> Page<L> {
     }
 }
 
-fn body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+fn body(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Answer {
+    let mut answer = Response::new(body.into());
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

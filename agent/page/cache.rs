@@ -4,9 +4,14 @@ use std::sync::{Arc, Weak};
 
 use hyper::body::Bytes;
 
+use super::body::Body;
 use super::prometheus::{Format, Renderer};
 use crate::gzip::Gzip;
 use crate::snapshot::Snapshot;
+
+/// The most series of a plain page that is kept. One of many targets is megabytes, which nobody would read but somebody
+/// who asks within the same second and does not take gzip: it is rendered as it is read, for each who does.
+const KEPT: usize = 3_000;
 
 /// Renders and compresses each snapshot once a format, and keeps its buffers from page to page.
 #[derive(Default)]
@@ -49,22 +54,26 @@ impl Slot {
 
 impl Cache {
     /// The page of `snapshot`, and whether it is in gzip: only where that was wanted.
-    pub fn page(&mut self, snapshot: &Arc<Snapshot>, format: Format, gzip: bool) -> (Bytes, bool) {
+    pub fn page(&mut self, snapshot: &Arc<Snapshot>, format: Format, gzip: bool) -> (Body, bool) {
         if !std::ptr::eq(self.of.as_ptr(), Arc::as_ptr(snapshot)) {
             self.of = Arc::downgrade(snapshot);
             self.plain.iter_mut().chain(&mut self.gzip).for_each(|slot| slot.fresh = false);
         }
         if let Some(packed) = gzip.then(|| self.packed(snapshot, format)).flatten() {
-            return (packed, true);
+            return (packed.into(), true);
         }
         let Cache { renderer, plain: [text, open], .. } = self;
         let slot = if format == Format::Text { text } else { open };
+        if snapshot.readings.iter().map(|reading| reading.series()).sum::<usize>() > KEPT {
+            *slot = Slot::default();
+            return (renderer.rendering(snapshot, format).into(), false);
+        }
         let page = slot.fresh().unwrap_or_else(|| {
             let mut buffer = slot.buffer();
             renderer.render(snapshot, format, &mut buffer);
             slot.fill(buffer)
         });
-        (page, false)
+        (page.into(), false)
     }
 
     /// The page in gzip: compressed while it is rendered, as the plain text of thousands of targets is megabytes that
@@ -108,9 +117,13 @@ mod tests {
         Arc::new(Snapshot { readings: vec![Arc::new(reading)], at: Instant::now(), taken: SystemTime::now() })
     }
 
-    fn unpacked(page: &[u8]) -> Vec<u8> {
+    fn whole(page: Body) -> Vec<u8> {
+        page.flatten().collect()
+    }
+
+    fn unpacked(page: Body) -> Vec<u8> {
         let mut plain = Vec::new();
-        flate2::read::GzDecoder::new(page).read_to_end(&mut plain).unwrap();
+        flate2::read::GzDecoder::new(&*whole(page)).read_to_end(&mut plain).unwrap();
         plain
     }
 
@@ -118,7 +131,7 @@ mod tests {
     fn one_snapshot_is_rendered_once() {
         let (mut cache, first, second) = (Cache::default(), snapshot(3), snapshot(3));
         for gzip in [false, true] {
-            let page = |cache: &mut Cache, snapshot| cache.page(snapshot, Format::Text, gzip).0;
+            let page = |cache: &mut Cache, snapshot| cache.page(snapshot, Format::Text, gzip).0.next().unwrap();
             let (one, two) = (page(&mut cache, &first), page(&mut cache, &first));
             assert_eq!(one.as_ptr(), two.as_ptr());
             let other = page(&mut cache, &second);
@@ -131,8 +144,26 @@ mod tests {
     fn a_buffer_that_nobody_reads_is_used_again() {
         let (mut cache, first, second) = (Cache::default(), snapshot(300), snapshot(300));
         for gzip in [false, true] {
-            let address = |cache: &mut Cache, snapshot| cache.page(snapshot, Format::Text, gzip).0.as_ptr();
+            let address =
+                |cache: &mut Cache, snapshot| cache.page(snapshot, Format::Text, gzip).0.next().unwrap().as_ptr();
             assert_eq!(address(&mut cache, &first), address(&mut cache, &second));
+        }
+    }
+
+    #[test]
+    fn a_long_page_is_rendered_as_it_is_read() {
+        let mut cache = Cache::default();
+        // The same metric in several families, of which each has what the one before has, and more.
+        let readings = [KEPT, 2 * KEPT, 3 * KEPT].map(|series| Arc::clone(&snapshot(series).readings[0]));
+        let snapshot = Arc::new(Snapshot { readings: readings.into(), at: Instant::now(), taken: SystemTime::now() });
+        for format in [Format::Text, Format::OpenMetrics] {
+            let page = cache.page(&snapshot, format, false).0;
+            let pieces: Vec<Bytes> = page.collect();
+            assert!(pieces.len() > 1);
+            let mut expected = Vec::new();
+            Renderer::default().render(&snapshot, format, &mut expected);
+            assert!(pieces.concat() == expected);
+            assert!(cache.plain.iter().all(|slot| slot.page.is_empty()));
         }
     }
 
@@ -144,7 +175,7 @@ mod tests {
                 let snapshot = snapshot(series);
                 let (packed, gzip) = cache.page(&snapshot, format, true);
                 assert!(gzip);
-                assert_eq!(unpacked(&packed), cache.page(&snapshot, format, false).0);
+                assert!(unpacked(packed) == whole(cache.page(&snapshot, format, false).0));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! A snapshot as text: Prometheus' text format 0.0.4, and OpenMetrics 1.0.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use crate::metric::{Kind, Metric, MetricRef};
 use crate::snapshot::{Distribution, Family, Labels, Point, Snapshot, Value};
@@ -24,7 +25,7 @@ pub fn render(snapshot: &Snapshot, format: Format, out: &mut Vec<u8>) {
 pub struct Renderer {
     /// The families that `order` was made for, in the snapshot's order.
     families: Vec<MetricRef>,
-    order: Vec<Place>,
+    order: Arc<Vec<Place>>,
     /// Names that `order` leaves out, wholly or in part.
     refused: BTreeSet<String>,
 }
@@ -56,46 +57,24 @@ impl Renderer {
         out: &mut Vec<u8>,
         take: &mut dyn FnMut(&mut Vec<u8>),
     ) {
-        let mut families: Vec<&Family> = Vec::with_capacity(self.families.len());
-        families.extend(snapshot.families().filter(|family| family.metric.on_page));
-        let same = |(known, family): (&MetricRef, &&Family)| known.same(&family.metric);
-        if families.len() != self.families.len() || !self.families.iter().zip(&families).all(same) {
-            self.arrange(&families);
-        }
-        let mut seen: HashSet<(&str, &str)> = HashSet::new();
-        for place in &self.order {
-            let Some(family) = families.get(place.family as usize) else { continue };
-            if place.first {
-                seen.clear();
-                match format {
-                    Format::Text => head(&family.metric, out),
-                    Format::OpenMetrics => open_head(&family.metric, place.taken, out),
-                }
-            }
-            // Ours are spelled so when they are born.
-            let rewrite = format == Format::OpenMetrics
-                && matches!(family.metric, MetricRef::Born(_))
-                && matches!(family.metric.kind, Kind::Histogram | Kind::Summary);
-            for point in family.points() {
-                if place.shared && !seen.insert((point.labels.suffix(), point.labels.page())) {
-                    continue;
-                }
-                if rewrite {
-                    sample(&family.metric.name, &canonical(point), out);
-                } else {
-                    sample(&family.metric.name, point, out);
-                }
-                take(out);
-            }
-            for distribution in family.distributions() {
-                if !place.shared || seen.insert(("_count", distribution.labels.page())) {
-                    durations(&family.metric.name, distribution, out);
-                    take(out);
-                }
-            }
-        }
+        let families = families(snapshot, self.families.len());
+        self.meet(&families);
+        part(&families, &self.order, format, (0, usize::MAX), out, take);
         if format == Format::OpenMetrics {
-            out.extend_from_slice(b"# EOF\n");
+            out.extend_from_slice(END);
+        }
+    }
+
+    /// The same, rendered bit by bit.
+    pub fn rendering(&mut self, snapshot: &Arc<Snapshot>, format: Format) -> Rendering {
+        self.meet(&families(snapshot, self.families.len()));
+        Rendering { snapshot: Arc::clone(snapshot), order: Arc::clone(&self.order), format, next: Some(0) }
+    }
+
+    fn meet(&mut self, families: &[&Family]) {
+        let same = |(known, family): (&MetricRef, &&Family)| known.same(&family.metric);
+        if families.len() != self.families.len() || !self.families.iter().zip(families).all(same) {
+            self.arrange(families);
         }
     }
 
@@ -112,8 +91,7 @@ impl Renderer {
             }
         }
         sorted.sort_unstable_by(|(left, one), (right, other)| (&one.name, left).cmp(&(&other.name, right)));
-        self.order.clear();
-        self.order.reserve_exact(sorted.len());
+        let mut order = Vec::with_capacity(sorted.len());
         for group in sorted.chunk_by(|(_, left), (_, right)| left.name == right.name) {
             let Some((_, first)) = group.first() else { continue };
             let taken = first
@@ -126,7 +104,7 @@ impl Renderer {
                         families.get(*index as usize).is_some_and(|family| matches!(family.metric, MetricRef::Born(_)));
                     let shared = born || group.len() > 1;
                     let place = Place { family: *index, first: position == 0, shared, taken };
-                    self.order.push(place);
+                    order.push(place);
                 } else {
                     refused.insert(metric.name.to_string());
                 }
@@ -136,8 +114,94 @@ impl Renderer {
             tracing::warn!(name, "a metric is left off the page: its name is invalid, or has another type already");
         }
         self.refused = refused;
+        self.order = Arc::new(order);
         self.families = families.iter().map(|family| family.metric.clone()).collect();
     }
+}
+
+/// What OpenMetrics has at the end.
+const END: &[u8] = b"# EOF\n";
+
+/// A page that is rendered bit by bit, as somebody reads it: it is never there as a whole.
+#[derive(Debug)]
+pub struct Rendering {
+    snapshot: Arc<Snapshot>,
+    order: Arc<Vec<Place>>,
+    format: Format,
+    /// The place that comes next; nothing after the end.
+    next: Option<usize>,
+}
+
+impl Rendering {
+    /// Appends at least `length` bytes to `out`, up to the end of a family; nothing where all has been rendered.
+    pub fn more(&mut self, length: usize, out: &mut Vec<u8>) {
+        let Some(from) = self.next else { return };
+        let families = families(&self.snapshot, 0);
+        let next = part(&families, &self.order, self.format, (from, length), out, &mut |_| {});
+        self.next = Some(next).filter(|next| *next < self.order.len());
+        if self.next.is_none() && self.format == Format::OpenMetrics {
+            out.extend_from_slice(END);
+        }
+    }
+}
+
+fn families(snapshot: &Snapshot, expected: usize) -> Vec<&Family> {
+    let mut families = Vec::with_capacity(expected);
+    families.extend(snapshot.families().filter(|family| family.metric.on_page));
+    families
+}
+
+/// Appends the families from the place `from` on, until there are `length` bytes, and says which place comes next.
+fn part(
+    families: &[&Family],
+    order: &[Place],
+    format: Format,
+    (from, length): (usize, usize),
+    out: &mut Vec<u8>,
+    take: &mut dyn FnMut(&mut Vec<u8>),
+) -> usize {
+    let places = || order.iter().filter_map(|place| Some((place, *families.get(place.family as usize)?)));
+    // What was rendered before of the name in whose midst it begins.
+    let before = order.iter().take(from).rposition(|place| place.first).unwrap_or(from);
+    let mut seen: HashSet<(&str, &str)> = HashSet::new();
+    for (_, family) in places().take(from).skip(before) {
+        seen.extend(family.points().iter().map(|point| (point.labels.suffix(), point.labels.page())));
+        seen.extend(family.distributions().iter().map(|distribution| ("_count", distribution.labels.page())));
+    }
+    for (index, (place, family)) in places().enumerate().skip(from) {
+        if place.first {
+            seen.clear();
+            match format {
+                Format::Text => head(&family.metric, out),
+                Format::OpenMetrics => open_head(&family.metric, place.taken, out),
+            }
+        }
+        // Ours are spelled so when they are born.
+        let rewrite = format == Format::OpenMetrics
+            && matches!(family.metric, MetricRef::Born(_))
+            && matches!(family.metric.kind, Kind::Histogram | Kind::Summary);
+        for point in family.points() {
+            if place.shared && !seen.insert((point.labels.suffix(), point.labels.page())) {
+                continue;
+            }
+            if rewrite {
+                sample(&family.metric.name, &canonical(point), out);
+            } else {
+                sample(&family.metric.name, point, out);
+            }
+            take(out);
+        }
+        for distribution in family.distributions() {
+            if !place.shared || seen.insert(("_count", distribution.labels.page())) {
+                durations(&family.metric.name, distribution, out);
+                take(out);
+            }
+        }
+        if out.len() >= length {
+            return index + 1;
+        }
+    }
+    order.len()
 }
 
 fn is_name(name: &str) -> bool {

@@ -218,7 +218,7 @@ pub(crate) fn rendering(report: &mut Report) {
                 cpu(|| {
                     let (page, packed) = cache.page(&fresh, format, gzip);
                     assert_eq!(packed, gzip);
-                    bytes = page.len();
+                    bytes = page.map(|piece| piece.len()).sum::<usize>();
                 })
             })
             .collect();
