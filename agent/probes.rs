@@ -142,9 +142,7 @@ impl Report {
 
     /// Interns the probe's labels, and `more` after them: once for each that was not seen before.
     pub fn labels(&self, more: &[(&str, &str)]) -> Labels {
-        let own = self.labels.pairs();
-        let own = own.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        Labels::new(&own.chain(more.iter().copied()).collect::<Vec<_>>())
+        self.labels.with(more)
     }
 
     /// The reading, to be begun or ended.
@@ -184,14 +182,14 @@ pub struct Setting {
     pub target: String,
     /// Whose names are pushed: what only the others have names for need not be told.
     pub naming: Naming,
+    /// The labels of its series.
+    pub labels: Labels,
 }
 
 impl Setting {
     /// Interns the labels of its series, and `more` after them: once, when it is born.
     pub fn labels(&self, more: &[(&str, &str)]) -> Labels {
-        let own = [("probe", &*self.probe), ("kind", self.kind), ("target", &*self.target)];
-        let own = if self.probe.is_empty() { &[][..] } else { &own };
-        Labels::new(&[own, more].concat())
+        self.labels.with(more)
     }
 }
 
@@ -316,10 +314,20 @@ impl Plan {
         (self.kind, &self.common, self.naming) == (other.kind, &other.common, other.naming) && self.own.same(own)
     }
 
-    /// What its probe is born into.
-    pub fn setting(&self, root: &Arc<Root>) -> Setting {
+    /// The labels of its series.
+    pub fn labels(&self) -> Labels {
+        let (probe, kind, target) = (&*self.common.name, self.kind, &*self.target);
+        if probe.is_empty() {
+            return Labels::none();
+        }
+        Labels::new(&[("probe", probe), ("kind", kind), ("target", target)])
+    }
+
+    /// What its probe is born into, if its series have these labels.
+    pub fn setting(&self, root: &Arc<Root>, labels: &Labels) -> Setting {
         let (probe, target) = (self.common.name.clone(), self.target.clone());
-        Setting { root: Arc::clone(root), probe, kind: self.kind, target, naming: self.naming }
+        let (root, labels) = (Arc::clone(root), labels.clone());
+        Setting { root, probe, kind: self.kind, target, naming: self.naming, labels }
     }
 
     /// Makes the probe.

@@ -1,16 +1,18 @@
 //! What was measured: points, families, readings, and the snapshot that both exporters read.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::metric::{Metric, MetricRef};
 
 pub mod durations;
 mod family;
+mod labels;
 
 pub use durations::Durations;
 use family::Samples;
 pub use family::{Distribution, Family, Point};
+pub use labels::{Joined, Labels};
 
 /// One number. Integers stay integers to the wire: an `f64` loses bytes above 2^53.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,121 +45,6 @@ impl From<f64> for Value {
 impl From<bool> for Value {
     fn from(value: bool) -> Value {
         Value::Int(value.into())
-    }
-}
-
-/// The labels of a series, interned when it is born: cloning copies a pointer.
-///
-/// Holds the text form of the page (`device="vda",mode="idle"`), escaped once; [`Labels::pairs`] reads the values back.
-#[derive(Clone)]
-pub struct Labels(Arc<Text>);
-
-struct Text {
-    /// `_bucket`, `_sum` or `_count` for a part of a histogram or summary, else empty.
-    suffix: &'static str,
-    page: Box<str>,
-    /// Few have it, and there are thousands of labels.
-    since: Option<Box<SystemTime>>,
-}
-
-impl Labels {
-    /// Interns label names and values. Names must be valid label names; values may be any text.
-    pub fn new(pairs: &[(&str, &str)]) -> Labels {
-        Labels::intern("", pairs, None)
-    }
-
-    /// The same for one sample of a histogram or summary, whose name on the page is the metric's and `suffix`.
-    pub fn part(suffix: &'static str, pairs: &[(&str, &str)]) -> Labels {
-        Labels::intern(suffix, pairs, None)
-    }
-
-    /// The same of a thing that came while somebody looked: at `since` it was not there, and it has counted from zero
-    /// after that.
-    pub fn born(pairs: &[(&str, &str)], since: Option<SystemTime>) -> Labels {
-        Labels::intern("", pairs, since)
-    }
-
-    fn intern(suffix: &'static str, pairs: &[(&str, &str)], since: Option<SystemTime>) -> Labels {
-        let mut page = String::new();
-        for (name, value) in pairs {
-            if !page.is_empty() {
-                page.push(',');
-            }
-            page.push_str(name);
-            page.push_str("=\"");
-            for character in value.chars() {
-                match character {
-                    '\\' => page.push_str("\\\\"),
-                    '"' => page.push_str("\\\""),
-                    '\n' => page.push_str("\\n"),
-                    other => page.push(other),
-                }
-            }
-            page.push('"');
-        }
-        Labels(Arc::new(Text { suffix, page: page.into(), since: since.map(Box::new) }))
-    }
-
-    /// No labels at all: always the same.
-    pub fn none() -> Labels {
-        static NONE: LazyLock<Labels> = LazyLock::new(|| Labels::new(&[]));
-        NONE.clone()
-    }
-
-    /// The text form, as it stands between the braces of the page.
-    pub fn page(&self) -> &str {
-        &self.0.page
-    }
-
-    /// `_bucket`, `_sum`, `_count` or nothing.
-    pub fn suffix(&self) -> &'static str {
-        self.0.suffix
-    }
-
-    /// A moment at which its counters were at zero, where that is known of this very thing.
-    pub fn since(&self) -> Option<SystemTime> {
-        self.0.since.as_deref().copied()
-    }
-
-    /// Names and unescaped values, in order.
-    pub fn pairs(&self) -> Vec<(String, String)> {
-        let mut pairs = Vec::new();
-        let mut rest: &str = &self.0.page;
-        while let Some((name, tail)) = rest.split_once("=\"") {
-            let mut value = String::new();
-            let mut characters = tail.chars();
-            while let Some(character) = characters.next() {
-                match character {
-                    '"' => break,
-                    '\\' => match characters.next() {
-                        Some('n') => value.push('\n'),
-                        Some(other) => value.push(other),
-                        None => break,
-                    },
-                    other => value.push(other),
-                }
-            }
-            pairs.push((name.to_owned(), value));
-            let after = characters.as_str();
-            rest = after.strip_prefix(',').unwrap_or(after);
-        }
-        pairs
-    }
-
-    /// Whether both were interned by the same call (not merely alike).
-    pub fn same(&self, other: &Labels) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
-    /// A number that no other labels have while these are kept.
-    pub fn identity(&self) -> usize {
-        Arc::as_ptr(&self.0).addr()
-    }
-}
-
-impl std::fmt::Debug for Labels {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}{{{}}}", self.0.suffix, self.0.page)
     }
 }
 

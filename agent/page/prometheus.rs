@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::metric::{Kind, Metric, MetricRef};
-use crate::snapshot::{Distribution, Family, Labels, Point, Snapshot, Value};
+use crate::snapshot::{Distribution, Family, Joined, Labels, Point, Snapshot, Value};
 
 /// The two formats of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,10 +163,10 @@ fn part(
     let places = || order.iter().filter_map(|place| Some((place, *families.get(place.family as usize)?)));
     // What was rendered before of the name in whose midst it begins.
     let before = order.iter().take(from).rposition(|place| place.first).unwrap_or(from);
-    let mut seen: HashSet<(&str, &str)> = HashSet::new();
+    let mut seen: HashSet<(&str, Joined)> = HashSet::new();
     for (_, family) in places().take(from).skip(before) {
-        seen.extend(family.points().iter().map(|point| (point.labels.suffix(), point.labels.page())));
-        seen.extend(family.distributions().iter().map(|distribution| ("_count", distribution.labels.page())));
+        seen.extend(family.points().iter().map(|point| (point.labels.suffix(), point.labels.joined())));
+        seen.extend(family.distributions().iter().map(|distribution| ("_count", distribution.labels.joined())));
     }
     for (index, (place, family)) in places().enumerate().skip(from) {
         if place.first {
@@ -181,7 +181,7 @@ fn part(
             && matches!(family.metric, MetricRef::Born(_))
             && matches!(family.metric.kind, Kind::Histogram | Kind::Summary);
         for point in family.points() {
-            if place.shared && !seen.insert((point.labels.suffix(), point.labels.page())) {
+            if place.shared && !seen.insert((point.labels.suffix(), point.labels.joined())) {
                 continue;
             }
             if rewrite {
@@ -192,7 +192,7 @@ fn part(
             take(out);
         }
         for distribution in family.distributions() {
-            if !place.shared || seen.insert(("_count", distribution.labels.page())) {
+            if !place.shared || seen.insert(("_count", distribution.labels.joined())) {
                 durations(&family.metric.name, distribution, out);
                 take(out);
             }
@@ -258,28 +258,29 @@ fn escape(help: &str, quotes: bool, out: &mut Vec<u8>) {
 }
 
 fn sample(name: &str, point: &Point, out: &mut Vec<u8>) {
-    write_sample([name, point.labels.suffix(), point.labels.page(), ""], point.value, out);
+    write_sample([name, point.labels.suffix(), ""], point.labels.joined(), point.value, out);
 }
 
 /// The samples of a histogram; only what `le` is differs in their labels.
 fn durations(name: &str, Distribution { labels, durations }: &Distribution, out: &mut Vec<u8>) {
     for (bound, count) in durations.buckets() {
-        write_sample([name, "_bucket", labels.page(), bound], count.into(), out);
+        write_sample([name, "_bucket", bound], labels.joined(), count.into(), out);
     }
-    write_sample([name, "_sum", labels.page(), ""], durations.seconds.into(), out);
-    write_sample([name, "_count", labels.page(), ""], durations.count().into(), out);
+    write_sample([name, "_sum", ""], labels.joined(), durations.seconds.into(), out);
+    write_sample([name, "_count", ""], labels.joined(), durations.count().into(), out);
 }
 
-fn write_sample([name, suffix, labels, le]: [&str; 4], value: Value, out: &mut Vec<u8>) {
+fn write_sample([name, suffix, le]: [&str; 3], Joined(labels): Joined, value: Value, out: &mut Vec<u8>) {
+    let length = labels.iter().map(|part| part.len()).sum::<usize>();
     // At most one growth a line: the longest number has 24 bytes; braces, blanks and `le` need 11.
-    out.reserve(name.len() + suffix.len() + labels.len() + le.len() + 40);
+    out.reserve(name.len() + suffix.len() + length + le.len() + 40);
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(suffix.as_bytes());
-    if !labels.is_empty() || !le.is_empty() {
+    if length > 0 || !le.is_empty() {
         out.push(b'{');
-        out.extend_from_slice(labels.as_bytes());
+        line(out, &labels);
         if !le.is_empty() {
-            out.extend_from_slice(if labels.is_empty() { b"le=\"" } else { b",le=\"" });
+            out.extend_from_slice(if length == 0 { b"le=\"" } else { b",le=\"" });
             out.extend_from_slice(le.as_bytes());
             out.push(b'"');
         }

@@ -147,7 +147,7 @@ impl Ask for Postgres {
     }
 
     fn probe(&self, setting: &Setting) -> Box<dyn Probe> {
-        let names = Names { probe: setting.probe.as_str().into(), server: self.url.server.as_str().into() };
+        let names = Names::new(&setting.probe, &self.url.server);
         let door = self.door();
         Box::new(Asking {
             line: Line::new(&door),

@@ -107,7 +107,7 @@ impl Filesystem {
     fn show_each_once(&mut self) {
         let mut met = HashSet::new();
         for mount in self.mounts.met_mut().filter_map(Known::mount_mut) {
-            mount.again = !met.insert(mount.labels.page().to_owned());
+            mount.again = !met.insert(mount.labels.page().into_owned());
         }
     }
 }

@@ -74,7 +74,7 @@ pub(crate) fn lines(reading: &Reading) -> Vec<String> {
 }
 
 fn line(family: &Family, point: &Point) -> String {
-    let labels = match point.labels.page() {
+    let labels = match &*point.labels.page() {
         "" => String::new(),
         page => format!("{{{page}}}"),
     };

@@ -208,7 +208,7 @@ mod tests {
 
         fn info(&self) -> Vec<String> {
             let info = self.reading.families().find(|family| std::ptr::eq(&*family.metric, &INFO));
-            info.into_iter().flat_map(|info| info.points()).map(|point| point.labels.page().to_owned()).collect()
+            info.into_iter().flat_map(|info| info.points()).map(|point| point.labels.page().into_owned()).collect()
         }
     }
 

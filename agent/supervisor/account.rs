@@ -223,7 +223,7 @@ impl Account {
         account.put(&CONFIG_HASH, self.config_hash);
         account.put(&RELOAD_SUCCESS, self.accepted);
         account.put(&RELOAD_TIME, self.loaded.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
-        if !self.host.page().is_empty() {
+        if !self.host.is_empty() {
             account.put_with(&HOST_INFO, &self.host, 1_u64);
         }
     }

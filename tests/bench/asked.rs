@@ -18,9 +18,9 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn of(plan: &Plan) -> Asked {
-        let setting = plan.setting(&Arc::new(open(std::path::Path::new("/"))));
+        let setting = plan.setting(&Arc::new(open(std::path::Path::new("/"))), &plan.labels());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        Asked { probe: plan.make(&setting), labels: setting.labels(&[]), runtime, reading: Arc::default() }
+        Asked { probe: plan.make(&setting), labels: setting.labels, runtime, reading: Arc::default() }
     }
 
     pub(crate) fn check(&mut self) {

@@ -18,15 +18,16 @@ const BETWEEN: char = '\u{1f}';
 
 /// The labels that every series of one server has.
 #[derive(Clone, Debug)]
-pub(super) struct Names {
-    pub(super) probe: Arc<str>,
-    pub(super) server: Arc<str>,
-}
+pub(super) struct Names(Labels);
 
 impl Names {
+    pub(super) fn new(probe: &str, server: &str) -> Names {
+        Names(Labels::new(&[("probe", probe), ("server", server)]))
+    }
+
     /// Interns the labels of a series.
     pub(super) fn labels(&self, more: &[(&str, &str)]) -> Labels {
-        Labels::new(&[&[("probe", &*self.probe), ("server", &*self.server)], more].concat())
+        self.0.with(more)
     }
 }
 

@@ -7,11 +7,9 @@ use crate::snapshot::Labels;
 /// The labels of every series.
 pub(super) const LABELS: &[Label] = &[PROBE, SERVER];
 
-/// The names that all series of one server share.
+/// The labels that all series of one server share.
 #[derive(Clone, Debug)]
 pub(super) struct Series {
-    probe: String,
-    server: String,
     /// Those of a series that has no more.
     pub(super) own: Labels,
 }
@@ -23,19 +21,16 @@ impl Series {
 
     /// Of the probe `probe`, which asks `server`.
     pub(super) fn named(probe: &str, server: &str) -> Series {
-        let (probe, server) = (probe.to_owned(), server.to_owned());
-        let own = Labels::new(&[("probe", &probe), ("server", &server)]);
-        Series { probe, server, own }
+        Series { own: Labels::new(&[("probe", probe), ("server", server)]) }
     }
 
     /// Interns the labels of a series, `more` after those of all.
     pub(super) fn labels(&self, more: &[(&str, &str)]) -> Labels {
-        self.part("", more)
+        self.own.with(more)
     }
 
     /// The same for one sample of a histogram or a summary.
     pub(super) fn part(&self, suffix: &'static str, more: &[(&str, &str)]) -> Labels {
-        let own = [("probe", &*self.probe), ("server", &*self.server)];
-        Labels::part(suffix, &[&own, more].concat())
+        self.own.part_with(suffix, more)
     }
 }

@@ -79,8 +79,9 @@ fn host() -> (tempfile::TempDir, Setting) {
         path
     };
     let root = Arc::new(Root::open(&below("proc"), &below("sys"), place.path()).unwrap());
-    let setting =
-        Setting { root, probe: "x".into(), kind: "unit", target: "nginx.service".into(), naming: Naming::default() };
+    let (probe, kind, target) = ("x", "unit", "nginx.service");
+    let labels = Labels::new(&[("probe", probe), ("kind", kind), ("target", target)]);
+    let setting = Setting { root, probe: probe.into(), kind, target: target.into(), naming: Naming::default(), labels };
     (place, setting)
 }
 

@@ -62,7 +62,7 @@ impl Union {
                 draft.files.push(file.to_owned());
                 let mut repeated = None;
                 for (labels, value) in &family.series {
-                    if draft.seen.insert((labels.suffix(), labels.page().to_owned())) {
+                    if draft.seen.insert((labels.suffix(), labels.page().into_owned())) {
                         draft.series.push((labels.clone(), *value));
                     } else {
                         repeated.get_or_insert(labels);

@@ -30,13 +30,13 @@ pub(in crate::supervisor) struct Watch {
 impl Watch {
     /// A target of which `account` is known already.
     pub(super) fn new(plan: Plan, root: &Arc<Root>, account: Account) -> Watch {
-        let (root, labels) = (Arc::clone(root), plan.setting(root).labels(&[]));
+        let (root, labels) = (Arc::clone(root), plan.labels());
         Watch { plan, root, labels, account: Mutex::new(account), latest: Mutex::default() }
     }
 
     /// What its probe is born into.
     pub(super) fn setting(&self) -> Setting {
-        self.plan.setting(&self.root)
+        self.plan.setting(&self.root, &self.labels)
     }
 
     /// What the last check said, unless three more were due since.
@@ -182,8 +182,8 @@ pub struct Asked {
 
 /// Asks once what `plan` says, for at most `timeout`.
 pub async fn ask_once(root: &Arc<Root>, plan: &Plan, timeout: Duration) -> Asked {
-    let setting = plan.setting(root);
-    let mut report = Report::new(Arc::default(), &setting.labels(&[]));
+    let setting = plan.setting(root, &plan.labels());
+    let mut report = Report::new(Arc::default(), &setting.labels);
     report.remember();
     let begun = Instant::now();
     if let Some(reading) = report.reading() {
