@@ -1,6 +1,7 @@
 //! A snapshot as text: Prometheus' text format 0.0.4, and OpenMetrics 1.0.
 
 use std::collections::{BTreeSet, HashSet};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::metric::{Kind, Metric, MetricRef};
@@ -151,6 +152,41 @@ fn families(snapshot: &Snapshot, expected: usize) -> Vec<&Family> {
     families
 }
 
+/// What is not shown a second time: no more than two words, as a name may have thousands of series.
+struct Seen<'a> {
+    labels: &'a Labels,
+    /// Whether it is a distribution, which is known by its count.
+    distribution: bool,
+}
+
+impl Seen<'_> {
+    fn of(point: &Point) -> Seen<'_> {
+        Seen { labels: &point.labels, distribution: false }
+    }
+
+    fn of_distribution(distribution: &Distribution) -> Seen<'_> {
+        Seen { labels: &distribution.labels, distribution: true }
+    }
+
+    fn suffix(&self) -> &'static str {
+        if self.distribution { "_count" } else { self.labels.suffix() }
+    }
+}
+
+impl PartialEq for Seen<'_> {
+    fn eq(&self, other: &Seen<'_>) -> bool {
+        self.suffix() == other.suffix() && self.labels.joined() == other.labels.joined()
+    }
+}
+
+impl Eq for Seen<'_> {}
+
+impl Hash for Seen<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.suffix(), self.labels.joined()).hash(state);
+    }
+}
+
 /// Appends the families from the place `from` on, until there are `length` bytes, and says which place comes next.
 fn part(
     families: &[&Family],
@@ -163,10 +199,10 @@ fn part(
     let places = || order.iter().filter_map(|place| Some((place, *families.get(place.family as usize)?)));
     // What was rendered before of the name in whose midst it begins.
     let before = order.iter().take(from).rposition(|place| place.first).unwrap_or(from);
-    let mut seen: HashSet<(&str, Joined)> = HashSet::new();
+    let mut seen: HashSet<Seen> = HashSet::new();
     for (_, family) in places().take(from).skip(before) {
-        seen.extend(family.points().iter().map(|point| (point.labels.suffix(), point.labels.joined())));
-        seen.extend(family.distributions().iter().map(|distribution| ("_count", distribution.labels.joined())));
+        seen.extend(family.points().iter().map(Seen::of));
+        seen.extend(family.distributions().iter().map(Seen::of_distribution));
     }
     for (index, (place, family)) in places().enumerate().skip(from) {
         if place.first {
@@ -181,7 +217,7 @@ fn part(
             && matches!(family.metric, MetricRef::Born(_))
             && matches!(family.metric.kind, Kind::Histogram | Kind::Summary);
         for point in family.points() {
-            if place.shared && !seen.insert((point.labels.suffix(), point.labels.joined())) {
+            if place.shared && !seen.insert(Seen::of(point)) {
                 continue;
             }
             if rewrite {
@@ -192,7 +228,7 @@ fn part(
             take(out);
         }
         for distribution in family.distributions() {
-            if !place.shared || seen.insert(("_count", distribution.labels.joined())) {
+            if !place.shared || seen.insert(Seen::of_distribution(distribution)) {
                 durations(&family.metric.name, distribution, out);
                 take(out);
             }
