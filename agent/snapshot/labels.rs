@@ -161,6 +161,23 @@ impl Labels {
         pairs
     }
 
+    /// Whether their own, after those that others share with them, are `more`: then nothing need be interned.
+    pub fn end_with(&self, more: &[(&str, &str)]) -> bool {
+        let mut rest = self.own().chars();
+        let mut takes = |expected: char| rest.next() == Some(expected);
+        let same = more.iter().enumerate().all(|(index, (name, value))| {
+            (index == 0 || takes(','))
+                && name.chars().chain(['=', '"']).all(&mut takes)
+                && value.chars().all(|character| match character {
+                    '\\' | '"' => takes('\\') && takes(character),
+                    '\n' => takes('\\') && takes('n'),
+                    other => takes(other),
+                })
+                && takes('"')
+        });
+        same && rest.as_str().is_empty()
+    }
+
     /// Whether both were interned by the same call (not merely alike).
     pub fn same(&self, other: &Labels) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -224,6 +241,17 @@ mod tests {
         assert!(own.with(&[]).same(&own));
         assert_eq!(Labels::none().with(&[("a", "b")]).page(), "a=\"b\"");
         assert!(Labels::none().is_empty() && !own.is_empty() && !more.is_empty());
+    }
+
+    #[test]
+    fn labels_know_what_they_were_interned_of() {
+        let own = Labels::new(&[("probe", "a")]);
+        let pairs = [("b", "1"), ("c", "x\"y\\z\n"), ("d", "")];
+        let labels = own.with(&pairs);
+        assert!(labels.end_with(&pairs) && own.end_with(&[("probe", "a")]) && Labels::none().end_with(&[]));
+        assert!(!labels.end_with(&pairs[..2]) && !labels.end_with(&[("b", "1")]) && !own.end_with(&[]));
+        assert!(!labels.end_with(&[pairs[0], ("c", "x\"y\\z"), pairs[2]]));
+        assert!(!labels.end_with(&[pairs[0], pairs[1], pairs[2], ("e", "")]));
     }
 
     #[test]

@@ -10,11 +10,10 @@ use super::family::{Family, Pace, ROWS, VersionOf};
 use super::refusal::Refusal;
 use super::session::{Facts, Session, text};
 use super::statement::Statement;
-use crate::samplers::born::Born;
 use crate::snapshot::{Labels, Reading, Value};
 
-/// What stands between the values of a row's labels.
-const BETWEEN: char = '\u{1f}';
+/// The most labels of a row, beside the probe's.
+const LABELS: usize = 8;
 
 /// The labels that every series of one server has.
 #[derive(Clone, Debug)]
@@ -36,7 +35,7 @@ pub(super) struct Asker {
     pub(super) family: &'static Family,
     statement: Option<Arc<Statement>>,
     /// The labels of each row.
-    born: Born<Labels>,
+    rows: Rows,
     /// What it said last, row by row: a value of each metric of the statement, where there is one.
     values: Vec<Option<Value>>,
     asked: Option<Instant>,
@@ -49,7 +48,6 @@ pub(super) struct Asker {
 /// What askers use one after the other.
 #[derive(Default)]
 pub(super) struct Room {
-    key: String,
     values: Vec<Option<Value>>,
 }
 
@@ -58,7 +56,7 @@ impl Asker {
         Asker {
             family,
             statement: None,
-            born: Born::default(),
+            rows: Rows::default(),
             values: Vec::new(),
             asked: None,
             left_out: 0,
@@ -100,11 +98,11 @@ impl Asker {
         }
         self.asked = Some(Instant::now());
         self.left_out = 0;
-        self.born.start();
+        self.rows.start();
         let family = self.family;
-        let Room { key, values } = room;
+        let Room { values } = room;
         values.clear();
-        let (born, left_out) = (&mut self.born, &mut self.left_out);
+        let (known, left_out) = (&mut self.rows, &mut self.left_out);
         let mut rows = 0;
         let answer = session.ask(&statement.sql, |row| {
             rows += 1;
@@ -117,7 +115,7 @@ impl Asker {
                 let total: usize = text(row, 0).and_then(|total| total.parse().ok()).unwrap_or(0);
                 *left_out = total.saturating_sub(rows);
             }
-            meet(born, key, row, first, family, names);
+            known.meet(row, first, family, names);
             let columns = first + family.keys.len()..;
             values.extend(columns.take(statement.metrics.len()).map(|column| text(row, column).and_then(parse)));
         });
@@ -125,6 +123,7 @@ impl Asker {
         // Where it fails, nothing is said: never what was said before.
         if answer.is_err() {
             values.clear();
+            self.left_out = 0;
         }
         match family.pace {
             Pace::Check => std::mem::swap(&mut self.values, values),
@@ -146,7 +145,7 @@ impl Asker {
     /// Writes what it said last.
     pub(super) fn write(&self, reading: &mut Reading) {
         let Some(Statement { metrics, .. }) = self.statement.as_deref() else { return };
-        for (labels, row) in self.born.met().zip(self.values.chunks(metrics.len())) {
+        for (labels, row) in self.rows.met().zip(self.values.chunks(metrics.len())) {
             for (metric, value) in metrics.iter().zip(row) {
                 if let Some(value) = value {
                     reading.put_with(metric, labels, *value);
@@ -164,18 +163,45 @@ impl Asker {
     }
 }
 
-fn meet(born: &mut Born<Labels>, key: &mut String, row: &SimpleQueryRow, first: usize, family: &Family, names: &Names) {
-    let value = |index: usize| text(row, first + index).unwrap_or_default();
-    key.clear();
-    for index in 0..family.keys.len() {
-        key.push_str(value(index));
-        key.push(BETWEEN);
+/// The labels of the rows of a family, in the order in which they come, which is the same nearly always.
+#[derive(Default)]
+struct Rows {
+    known: Vec<Labels>,
+    met: usize,
+}
+
+impl Rows {
+    /// Begins an answer, and forgets what the one before did not have.
+    fn start(&mut self) {
+        self.known.truncate(self.met);
+        self.met = 0;
     }
-    born.meet(key, || {
+
+    /// Takes the next row. What is not known yet is born.
+    fn meet(&mut self, row: &SimpleQueryRow, first: usize, family: &Family, names: &Names) {
+        let mut all = [("", ""); LABELS];
         let own = family.labels.iter().skip(2).enumerate();
-        let pairs: Vec<(&str, &str)> = own.map(|(index, label)| (label.name, value(index))).collect();
-        names.labels(&pairs)
-    });
+        let pairs = own.map(|(index, label)| (label.name, text(row, first + index).unwrap_or_default()));
+        let count = all.iter_mut().zip(pairs).map(|(to, pair)| *to = pair).count();
+        let pairs = all.get(..count).unwrap_or_default();
+        let here = self.met;
+        let is = |labels: &Labels| pairs.is_empty() || labels.end_with(pairs);
+        match self.known.iter().skip(here).position(is) {
+            Some(0) => {}
+            Some(further) => self.known.swap(here, here + further),
+            None => {
+                self.known.push(names.labels(pairs));
+                let last = self.known.len() - 1;
+                self.known.swap(here, last);
+            }
+        }
+        self.met += 1;
+    }
+
+    /// Those of the answer, in its order.
+    fn met(&self) -> impl Iterator<Item = &Labels> {
+        self.known.iter().take(self.met)
+    }
 }
 
 /// Reads a number as PostgreSQL writes it. A whole one stays whole.
@@ -188,7 +214,16 @@ pub fn parse(text: &str) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::families;
     use super::*;
+
+    #[test]
+    fn each_label_has_its_key() {
+        for family in families::SERVER_FAMILIES.iter().chain(families::DATABASE_FAMILIES) {
+            assert_eq!(family.labels.len(), 2 + family.keys.len(), "{}", family.name);
+            assert!(family.keys.len() <= LABELS, "{}", family.name);
+        }
+    }
 
     #[test]
     fn numbers_are_read_as_they_are() {
