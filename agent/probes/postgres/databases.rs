@@ -178,7 +178,10 @@ impl Databases {
         });
         match answer.await {
             Ok(()) => self.refused = None,
-            Err(Refusal::Statement { word, message }) => self.refused = Some((word, message)),
+            Err(Refusal::Statement { word, message }) => {
+                self.refused = Some((word, message));
+                found.clear();
+            }
             Err(lost) => return Err(lost),
         }
         let mut before = std::mem::take(&mut self.list);

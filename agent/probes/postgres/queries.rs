@@ -171,7 +171,11 @@ impl Own {
                 }
             }
         });
-        self.refused = match answer.await {
+        let answer = answer.await;
+        if answer.is_err() {
+            self.points.clear();
+        }
+        self.refused = match answer {
             Ok(()) if rows > self.query.limit => {
                 Some(("limit", format!("query {}: more than {} rows", self.query.name, self.query.limit)))
             }

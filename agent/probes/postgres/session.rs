@@ -1,8 +1,11 @@
 //! One session of a server: statements that can hurt nobody.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_core::Stream as _;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_postgres::{CancelToken, Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
@@ -158,14 +161,16 @@ impl Session {
 
     /// Asks one statement, with its limits before it. The two are one transaction without a BEGIN, which ends with its
     /// answer or with its error: none can stay open, and behind a pooler nothing of it is left for others.
+    ///
+    /// # Errors
+    /// Also after rows were given.
     pub(super) async fn ask(&self, statement: &str, mut row: impl FnMut(&SimpleQueryRow)) -> Result<(), Refusal> {
         self.allowance.renew();
-        let whole = format!("{};{statement}", self.limits);
-        let answer = self.client.simple_query(&whole).await.map_err(|error| Refusal::of(&error))?;
-        drop(whole);
-        for message in &answer {
-            if let SimpleQueryMessage::Row(found) = message {
-                row(found);
+        let answer = self.client.simple_query_raw(&format!("{};{statement}", self.limits)).await;
+        let mut answer = pin!(answer.map_err(|error| Refusal::of(&error))?);
+        while let Some(message) = poll_fn(|context| answer.as_mut().poll_next(context)).await {
+            if let SimpleQueryMessage::Row(found) = message.map_err(|error| Refusal::of(&error))? {
+                row(&found);
             }
         }
         Ok(())
