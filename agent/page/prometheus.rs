@@ -1,7 +1,7 @@
 //! A snapshot as text: Prometheus' text format 0.0.4, and OpenMetrics 1.0.
 
-use std::collections::{BTreeSet, HashSet};
-use std::hash::{Hash, Hasher};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 
 use crate::metric::{Kind, Metric, MetricRef};
@@ -24,8 +24,12 @@ pub fn render(snapshot: &Snapshot, format: Format, out: &mut Vec<u8>) {
 /// Renders snapshots, and remembers in which order their families stand on the page.
 #[derive(Debug, Default)]
 pub struct Renderer {
-    /// The families that `order` was made for, in the snapshot's order.
-    families: Vec<MetricRef>,
+    /// How many families `order` was made for, and a hash of which, in the snapshot's order. With thousands of targets
+    /// they are tens of thousands, of which only the order is kept.
+    families: (usize, u64),
+    hasher: RandomState,
+    /// Those of them that were born while running: what is kept is not born again at the same place.
+    born: Vec<Arc<Metric>>,
     order: Arc<Vec<Place>>,
     /// Names that `order` leaves out, wholly or in part.
     refused: BTreeSet<String>,
@@ -58,7 +62,7 @@ impl Renderer {
         out: &mut Vec<u8>,
         take: &mut dyn FnMut(&mut Vec<u8>),
     ) {
-        let families = families(snapshot, self.families.len());
+        let families = families(snapshot, self.families.0);
         self.meet(&families);
         part(&families, &self.order, format, (0, usize::MAX), out, take);
         if format == Format::OpenMetrics {
@@ -68,14 +72,17 @@ impl Renderer {
 
     /// The same, rendered bit by bit.
     pub fn rendering(&mut self, snapshot: &Arc<Snapshot>, format: Format) -> Rendering {
-        self.meet(&families(snapshot, self.families.len()));
+        self.meet(&families(snapshot, self.families.0));
         Rendering { snapshot: Arc::clone(snapshot), order: Arc::clone(&self.order), format, next: Some(0) }
     }
 
     fn meet(&mut self, families: &[&Family]) {
-        let same = |(known, family): (&MetricRef, &&Family)| known.same(&family.metric);
-        if families.len() != self.families.len() || !self.families.iter().zip(families).all(same) {
+        let mut hasher = self.hasher.build_hasher();
+        families.iter().for_each(|family| hasher.write_usize(family.metric.identity()));
+        let these = (families.len(), hasher.finish());
+        if self.families != these {
             self.arrange(families);
+            self.families = these;
         }
     }
 
@@ -116,7 +123,11 @@ impl Renderer {
         }
         self.refused = refused;
         self.order = Arc::new(order);
-        self.families = families.iter().map(|family| family.metric.clone()).collect();
+        let born = families.iter().filter_map(|family| match &family.metric {
+            MetricRef::Born(metric) => Some((family.metric.identity(), metric)),
+            MetricRef::Static(_) => None,
+        });
+        self.born = born.collect::<BTreeMap<_, _>>().into_values().map(Arc::clone).collect();
     }
 }
 
