@@ -106,6 +106,7 @@ impl Commands {
             return None;
         }
         self.known.insert(name.into(), self.rows.len());
+        self.rows.reserve_exact(1);
         self.rows.push(Row {
             name: name.into(),
             labels: self.series.labels(&[("cmd", name)]),
@@ -245,6 +246,7 @@ impl Steps {
             _ if self.said == STEPS => return,
             _ => {
                 let Some((labels, otel)) = bear() else { return };
+                self.steps.reserve_exact(1);
                 self.steps.insert(self.said, Step { at, labels, otel, value });
                 self.steps.truncate(STEPS);
             }
