@@ -2,7 +2,7 @@
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+    DeserializeSeed, Deserializer, Error as _, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
 };
 
 use super::mistake::{Fault, Kind, may_hold_password};
@@ -15,7 +15,7 @@ impl Node {
     /// configuration, and would be a tenth of the program.
     #[cold]
     #[inline(never)]
-    fn refuse(&self, place: &Place, mut fault: Fault) -> Fault {
+    fn refuse(&self, place: &Place, mut fault: Box<Fault>) -> Box<Fault> {
         if fault.place.is_none() {
             fault.place = Some(place.clone());
             fault.follows = self.lacks_a_part();
@@ -38,10 +38,28 @@ impl Node {
     /// The same for the value of a key in a table.
     #[cold]
     #[inline(never)]
-    fn refuse_value(&self, key: &str, fault: Fault) -> Fault {
+    fn refuse_value(&self, key: &str, fault: Box<Fault>) -> Box<Fault> {
         let mut fault = self.refuse(&self.place, fault);
         fault.path.insert(0, key.to_owned());
         fault
+    }
+
+    /// It is something else than what is expected here.
+    #[cold]
+    #[inline(never)]
+    fn unlike(&self, expected: &dyn Expected) -> Box<Fault> {
+        Box::<Fault>::invalid_type(self.value.unexpected(), expected)
+    }
+
+    /// Notes what a type says of itself by its name.
+    fn mark(&self, name: &str) -> Result<(), Box<Fault>> {
+        if (name == secret::MARK || name == secret::MARK_TABLE) && !matches!(self.value, Value::Table(_)) {
+            self.secret.set(true);
+            if name == secret::MARK && self.text().is_some() && !self.place.source.private {
+                return Err(Fault::new(Kind::ReadableSecret).into());
+            }
+        }
+        Ok(())
     }
 
     fn lacks_a_part(&self) -> bool {
@@ -53,33 +71,67 @@ impl Node {
     }
 }
 
+/// Each hint leads to the one kind of value that it asks for: what is compiled for a type is what reads that type.
 impl<'de> Deserializer<'de> for &'de Node {
-    type Error = Fault;
+    type Error = Box<Fault>;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Box<Fault>> {
         match &self.value {
             Value::Text(text) => visitor.visit_str(text),
             Value::Integer(number) => visitor.visit_i64(*number),
             Value::Float(number) => visitor.visit_f64(*number),
             Value::Boolean(truth) => visitor.visit_bool(*truth),
-            Value::Date => Err(Fault::invalid_type(Unexpected::Other("a date"), &visitor)),
+            Value::Date => Err(self.unlike(&visitor)),
             Value::List(list) => visitor.visit_seq(Elements(list.iter())),
             Value::Table(table) => visitor.visit_map(Entries { entries: table.iter(), value: None }),
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_some(self)
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Box<Fault>> {
+        match &self.value {
+            Value::Boolean(truth) => visitor.visit_bool(*truth),
+            _ => Err(self.unlike(&visitor)),
+        }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Fault> {
-        if (name == secret::MARK || name == secret::MARK_TABLE) && !matches!(self.value, Value::Table(_)) {
-            self.secret.set(true);
-            if name == secret::MARK && self.text().is_some() && !self.place.source.private {
-                return Err(Fault::new(Kind::ReadableSecret));
-            }
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Box<Fault>> {
+        match &self.value {
+            Value::Integer(number) => visitor.visit_i64(*number),
+            _ => Err(self.unlike(&visitor)),
         }
-        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Box<Fault>> {
+        match &self.value {
+            Value::Integer(number) => visitor.visit_i64(*number),
+            Value::Float(number) => visitor.visit_f64(*number),
+            _ => Err(self.unlike(&visitor)),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Box<Fault>> {
+        match &self.value {
+            Value::Text(text) => visitor.visit_str(text),
+            _ => Err(self.unlike(&visitor)),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Box<Fault>> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Box<Fault>> {
+        match &self.value {
+            Value::List(list) => visitor.visit_seq(Elements(list.iter())),
+            _ => Err(self.unlike(&visitor)),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Box<Fault>> {
+        match &self.value {
+            Value::Table(table) => visitor.visit_map(Entries { entries: table.iter(), value: None }),
+            _ => Err(self.unlike(&visitor)),
+        }
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -87,11 +139,24 @@ impl<'de> Deserializer<'de> for &'de Node {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, Box<Fault>> {
         match &self.value {
-            Value::Table(_) => self.deserialize_any(visitor),
-            value => Err(Fault::invalid_type(value.unexpected(), &"a table")),
+            Value::Table(table) => visitor.visit_map(Entries { entries: table.iter(), value: None }),
+            _ => Err(self.unlike(&"a table")),
         }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Box<Fault>> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Box<Fault>> {
+        self.mark(name)?;
+        visitor.visit_newtype_struct(self)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -99,19 +164,30 @@ impl<'de> Deserializer<'de> for &'de Node {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, Box<Fault>> {
         match &self.value {
             Value::Text(text) => {
-                let text: StrDeserializer<'_, Fault> = text.as_str().into_deserializer();
+                let text: StrDeserializer<'_, Box<Fault>> = text.as_str().into_deserializer();
                 visitor.visit_enum(text)
             }
-            value => Err(Fault::invalid_type(value.unexpected(), &"a string")),
+            _ => Err(self.unlike(&"a string")),
         }
     }
 
+    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Box<Fault>> {
+        self.deserialize_i64(visitor)
+    }
+
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Box<Fault>> {
+        self.deserialize_i64(visitor)
+    }
+
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Box<Fault>> {
+        self.deserialize_i64(visitor)
+    }
+
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        unit unit_struct seq tuple tuple_struct map identifier ignored_any
+        i8 i16 i32 i128 u8 u128 f32 char bytes byte_buf unit unit_struct tuple tuple_struct identifier ignored_any
     }
 }
 
@@ -132,9 +208,9 @@ impl Value {
 struct Elements<'de>(std::slice::Iter<'de, Node>);
 
 impl<'de> SeqAccess<'de> for Elements<'de> {
-    type Error = Fault;
+    type Error = Box<Fault>;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Box<Fault>> {
         let Some(node) = self.0.find(|node| !node.refused.get()) else { return Ok(None) };
         seed.deserialize(node).map(Some).map_err(|fault| node.refuse(&node.place, fault))
     }
@@ -146,19 +222,19 @@ struct Entries<'de> {
 }
 
 impl<'de> MapAccess<'de> for Entries<'de> {
-    type Error = Fault;
+    type Error = Box<Fault>;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Box<Fault>> {
         let Some((key, (place, node))) = self.entries.find(|(_, (_, node))| !node.refused.get()) else {
             return Ok(None);
         };
         self.value = Some((key, node));
-        let text: StrDeserializer<'_, Fault> = key.as_str().into_deserializer();
+        let text: StrDeserializer<'_, Box<Fault>> = key.as_str().into_deserializer();
         seed.deserialize(text).map(Some).map_err(|fault| node.refuse(place, fault))
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
-        let (key, node) = self.value.take().ok_or_else(|| Fault::custom("a value without a key"))?;
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Box<Fault>> {
+        let (key, node) = self.value.take().ok_or_else(|| Box::<Fault>::custom("a value without a key"))?;
         seed.deserialize(node).map_err(|fault| node.refuse_value(key, fault))
     }
 }

@@ -86,9 +86,9 @@ fn deserialize(tree: &Node, faults: &mut Vec<Fault>) -> Option<Config> {
     loop {
         match Config::deserialize(tree) {
             Ok(config) => return Some(config),
-            Err(fault) if fault.place.is_some() && faults.len() < TOLD => faults.push(fault),
+            Err(fault) if fault.place.is_some() && faults.len() < TOLD => faults.push(*fault),
             Err(fault) => {
-                faults.push(fault);
+                faults.push(*fault);
                 return None;
             }
         }
@@ -238,10 +238,9 @@ pub(super) fn known_below(path: &[&str]) -> Option<&'static [&'static str]> {
     let inner = table(NO_KEY, Node::new(place.clone(), Value::Integer(0)));
     let inner = if probe::is_kind(path) { Node::new(place.clone(), Value::List(vec![inner])) } else { inner };
     let tree = path.iter().rev().fold(inner, |node, key| table(key, node));
-    match Config::deserialize(&tree) {
-        Err(Fault { kind: Kind::Unknown { key, known }, path: found, .. }) if key == NO_KEY && found == path => {
-            Some(known)
-        }
+    let Err(fault) = Config::deserialize(&tree) else { return None };
+    match fault.kind {
+        Kind::Unknown { key, known } if key == NO_KEY && fault.path == path => Some(known),
         _ => None,
     }
 }

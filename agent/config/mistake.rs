@@ -216,12 +216,13 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-impl de::Error for Fault {
-    fn custom<T: fmt::Display>(message: T) -> Fault {
-        Fault::new(Kind::Other(message.to_string()))
+/// Boxed, as it goes through every type of the configuration.
+impl de::Error for Box<Fault> {
+    fn custom<T: fmt::Display>(message: T) -> Box<Fault> {
+        Fault::new(Kind::Other(message.to_string())).into()
     }
 
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Fault {
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Box<Fault> {
         let found = match found {
             Unexpected::Str(_) => "a string".to_owned(),
             Unexpected::Signed(number) => number.to_string(),
@@ -239,30 +240,30 @@ impl de::Error for Fault {
             kind if ["u8", "u16", "u32", "u64", "usize", "i64"].contains(&kind.as_str()) => "a whole number".to_owned(),
             kind => kind,
         };
-        Fault::new(Kind::Unlike { expected, found })
+        Fault::new(Kind::Unlike { expected, found }).into()
     }
 
-    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Fault {
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Box<Fault> {
         match found {
             Unexpected::Str(text) => {
-                Fault::new(Kind::Unlike { expected: expected.to_string(), found: format!("{text:?}") })
+                Fault::new(Kind::Unlike { expected: expected.to_string(), found: format!("{text:?}") }).into()
             }
-            found => Fault::invalid_type(found, expected),
+            found => de::Error::invalid_type(found, expected),
         }
     }
 
-    fn unknown_variant(found: &str, known: &'static [&'static str]) -> Fault {
+    fn unknown_variant(found: &str, known: &'static [&'static str]) -> Box<Fault> {
         let remedy = nearest(found, known.iter().copied()).map(|word| format!("did you mean {word:?}?"));
         let known: Vec<_> = known.iter().map(|word| format!("{word:?}")).collect();
         let expected = format!("one of {}", known.join(", "));
-        Fault { remedy, ..Fault::new(Kind::Unlike { expected, found: format!("{found:?}") }) }
+        Fault { remedy, ..Fault::new(Kind::Unlike { expected, found: format!("{found:?}") }) }.into()
     }
 
-    fn unknown_field(key: &str, known: &'static [&'static str]) -> Fault {
-        Fault::new(Kind::Unknown { key: key.to_owned(), known })
+    fn unknown_field(key: &str, known: &'static [&'static str]) -> Box<Fault> {
+        Fault::new(Kind::Unknown { key: key.to_owned(), known }).into()
     }
 
-    fn missing_field(key: &'static str) -> Fault {
-        Fault::new(Kind::Missing(key))
+    fn missing_field(key: &'static str) -> Box<Fault> {
+        Fault::new(Kind::Missing(key)).into()
     }
 }
