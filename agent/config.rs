@@ -25,6 +25,7 @@ mod source;
 mod tree;
 
 pub use listen::{Listen, NoAddress};
+pub(crate) use load::parse_file;
 pub use mistake::ConfigErrors;
 pub use naming::Naming;
 pub use otlp::{ClientTls, Compression, Endpoint, MetricsEndpoint, NoEndpoint, Otlp, Protocol, Spool};

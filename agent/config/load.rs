@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::listen::Listen;
 use super::mistake::{ConfigErrors, Fault, Kind, TOLD, list, nearest};
@@ -54,6 +55,16 @@ pub(super) fn load(
             Err(ConfigErrors::tell(faults, &tree.hidden()))
         }
     }
+}
+
+/// Reads the text of a file that is TOML, and no configuration.
+///
+/// # Errors
+/// For what is wrong first, with its place.
+pub(crate) fn parse_file<T: DeserializeOwned>(file: &Path, text: String) -> Result<T, ConfigErrors> {
+    let source = Source { origin: Origin::File(file.to_owned()), text, order: 0, private: true };
+    let parsed = Node::parse(&Arc::new(source)).and_then(|tree| T::deserialize(&tree));
+    parsed.map_err(|fault| ConfigErrors::tell(vec![*fault], &[]))
 }
 
 fn read(path: &Path) -> Result<Source, ConfigErrors> {

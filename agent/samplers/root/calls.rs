@@ -10,6 +10,7 @@ use nix::unistd::SysconfVar;
 use serde::{Deserialize, Serialize};
 
 use super::SampleError;
+use crate::config;
 
 /// The file that makes a folder a captured host.
 pub const CAPTURE: &str = "capture.toml";
@@ -140,8 +141,7 @@ impl Calls {
         let path = root.join(CAPTURE);
         let captured = match std::fs::read_to_string(&path) {
             Ok(text) => Some(
-                toml::from_str(&text)
-                    .map_err(|error| SampleError::Other(format!("cannot parse {}: {error}", path.display())))?,
+                config::parse_file(&path, text).map_err(|error| SampleError::Other(format!("cannot parse {error}")))?,
             ),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(source) => return Err(SampleError::Read { path, source }),
@@ -303,4 +303,22 @@ impl Calls {
 fn sysconf(name: SysconfVar, usual: u64) -> u64 {
     let known = nix::unistd::sysconf(name).ok().flatten();
     known.and_then(|value| u64::try_from(value).ok()).unwrap_or(usual)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capture_that_is_none_is_told_with_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        for (text, told) in [("now = 1.5\npage_size = 'x'", ":2:13: `page_size`: expected"), ("now =", ":1:6: ")] {
+            std::fs::write(dir.path().join(CAPTURE), text).unwrap();
+            let error = Calls::of(dir.path()).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("cannot parse {}{told}", dir.path().join(CAPTURE).display())),
+                "{error}"
+            );
+        }
+    }
 }
