@@ -153,6 +153,21 @@ impl Reading {
         }
     }
 
+    /// Takes what was last written of metrics that were born while running, and of which nothing is written yet, as
+    /// written again, if these are `series` series; else does nothing. Says which.
+    pub fn again(&mut self, series: usize, is: impl Fn(&Metric) -> bool) -> bool {
+        let again = |family: &&mut Family| {
+            family.written == 0 && matches!(family.metric, MetricRef::Born(_)) && is(&family.metric)
+        };
+        let known: usize = self.families.iter_mut().filter(again).map(|family| family.known()).sum();
+        if known != series || self.series + series > self.limit {
+            return false;
+        }
+        self.families.iter_mut().filter(again).for_each(|family| family.written = family.known());
+        self.series += series;
+        true
+    }
+
     /// Takes the points of a metric out again.
     pub fn forget(&mut self, metric: &'static Metric) {
         let metric = MetricRef::from(metric);

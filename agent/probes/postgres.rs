@@ -222,7 +222,7 @@ impl Asking {
             asker.leave(&mut room);
         }
         report.doing("asking for its settings");
-        if let Err(lost) = self.settings.ask(session, self.slow).await {
+        if let Err(lost) = self.settings.ask(session, &self.names, self.slow, report).await {
             return Err(gone(held, lost));
         }
         report.doing("asking its own queries");
@@ -247,7 +247,6 @@ impl Asking {
             session.write(reading);
             self.databases.write(reading);
             self.own.iter().for_each(|own| own.write(reading));
-            self.settings.write(&self.names, reading);
         }
         let refused = self.askers.iter().map(|asker| (asker.family.name, asker.family.grant, &asker.refused));
         let refused =

@@ -68,6 +68,15 @@ impl Family {
         point.or_else(|| self.distributions().first().map(|distribution| &distribution.labels))
     }
 
+    /// How many it has had room for so far.
+    pub(super) fn known(&self) -> usize {
+        match &self.samples {
+            Samples::One(_) => 1,
+            Samples::Points(points) => points.len(),
+            Samples::Distributions(distributions) => distributions.len(),
+        }
+    }
+
     pub(super) fn put(&mut self, labels: &Labels, value: Value) {
         let point = match &mut self.samples {
             Samples::One(point) if self.written == 0 => Some(point),

@@ -47,6 +47,27 @@ fn a_series_that_went_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_was_born_may_be_said_again() {
+    let (x, y, labels) = (READS.named("x"), WRITES.named("y"), Labels::none());
+    let mut reading = Reading::default();
+    reading.start(Instant::now(), SystemTime::now());
+    reading.put(&READS, 1_i64);
+    reading.put_born(&x, &labels, 2_i64);
+    reading.put_born(&y, &labels, 3_i64);
+    let said = page_of(&reading);
+    reading.start(Instant::now(), SystemTime::now());
+    reading.put(&READS, 1_i64);
+    assert!(!reading.again(3, |_| true), "these are two");
+    assert!(reading.again(2, |_| true));
+    assert_eq!((page_of(&reading), reading.series()), (said, 3));
+    assert!(!reading.again(2, |_| true), "they are said already");
+    reading.start(Instant::now(), SystemTime::now());
+    assert!(reading.again(1, |metric| metric.name == y.name));
+    reading.start(Instant::now(), SystemTime::now());
+    assert!(!reading.again(2, |_| true), "what was not said is not said again");
+}
+
+#[test]
 fn a_metric_that_was_born_and_went_is_forgotten() {
     let (born, labels) = (READS.named("x"), Labels::none());
     let mut reading = Reading::default();

@@ -11,6 +11,7 @@ use super::family::OWN;
 use super::refusal::Refusal;
 use super::session::{Session, text};
 use crate::metric::{Metric, Unit};
+use crate::probes::Report;
 use crate::snapshot::{Labels, Reading, Value};
 
 pub(super) static PLAIN: Metric =
@@ -38,11 +39,12 @@ const STATEMENT: &str = "SELECT name, CASE WHEN source = 'session' THEN reset_va
 /// When the server last read its files: what may change without a restart changes then.
 const LOADED: &str = "SELECT pg_catalog.pg_conf_load_time()";
 
-/// What was last read of them. They are read again when they may have changed, or after a while: most servers say the
-/// same for weeks.
+/// What is known of them. They are read again when they may have changed, or after a while: most servers say the same
+/// for weeks, and what was said is in the reading.
 #[derive(Default)]
 pub(super) struct Settings {
-    points: Vec<(Arc<Metric>, Value)>,
+    /// How many there are.
+    count: usize,
     labels: Option<Labels>,
     loaded: String,
     read: Option<Instant>,
@@ -55,15 +57,20 @@ impl Settings {
         self.read = None;
     }
 
-    /// Reads them where they may have changed.
+    /// Writes what was said before, or reads them where they may have changed.
     ///
     /// # Errors
     /// Where the connection is gone.
-    pub(super) async fn ask(&mut self, session: &Session, slow: std::time::Duration) -> Result<(), Refusal> {
-        let answered = self.read(session, slow).await;
+    pub(super) async fn ask(
+        &mut self,
+        session: &Session,
+        names: &Names,
+        slow: std::time::Duration,
+        report: &mut Report,
+    ) -> Result<(), Refusal> {
+        let answered = self.read(session, names, slow, report).await;
         match answered {
             Err(Refusal::Statement { word, message }) => {
-                self.points.clear();
                 self.refused = Some((word, message));
                 Ok(())
             }
@@ -71,46 +78,54 @@ impl Settings {
         }
     }
 
-    async fn read(&mut self, session: &Session, slow: std::time::Duration) -> Result<(), Refusal> {
-        if self.refused.is_some() && self.read.is_some_and(|read| read.elapsed() < slow) {
+    async fn read(
+        &mut self,
+        session: &Session,
+        names: &Names,
+        slow: std::time::Duration,
+        report: &mut Report,
+    ) -> Result<(), Refusal> {
+        let fresh = self.read.is_some_and(|read| read.elapsed() < slow);
+        if self.refused.is_some() && fresh {
             return Ok(());
         }
         let mut now = String::new();
         session.ask(LOADED, |row| now.push_str(text(row, 0).unwrap_or_default())).await?;
-        if now == self.loaded && self.read.is_some_and(|read| read.elapsed() < slow) {
+        // A check that came to no end has not said them.
+        if now == self.loaded && fresh && report.reading().is_some_and(|reading| self.again(reading)) {
             return Ok(());
         }
-        (self.loaded, self.read, self.refused) = (now, Some(Instant::now()), None);
-        let before = std::mem::take(&mut self.points);
-        let mut points = Vec::with_capacity(before.len());
+        (self.loaded, self.read, self.refused, self.count) = (now, Some(Instant::now()), None, 0);
+        let mut points = Vec::new();
         session
             .ask(STATEMENT, |row| {
                 let (Some(name), Some(setting)) = (text(row, 0), text(row, 1)) else { return };
                 if points.len() < LIMIT
                     && let Some((value, metric)) = normal(setting, text(row, 2).unwrap_or_default())
                 {
-                    let known = before.get(points.len()).filter(|(known, _)| is_of(known, metric, name));
-                    points.push((known.map_or_else(|| shared(metric, name), |(known, _)| Arc::clone(known)), value));
+                    points.push((shared(metric, name), value));
                 }
             })
             .await?;
-        points.shrink_to_fit();
-        self.points = points;
+        let labels = self.labels.get_or_insert_with(|| names.labels(&[]));
+        if let Some(reading) = report.reading() {
+            self.count = points.len();
+            points.iter().for_each(|(metric, value)| reading.put_born(metric, labels, *value));
+        }
         Ok(())
     }
 
-    pub(super) fn write(&mut self, names: &Names, reading: &mut Reading) {
-        let labels = self.labels.get_or_insert_with(|| names.labels(&[]));
-        for (metric, value) in &self.points {
-            reading.put_born(metric, labels, *value);
-        }
+    /// Says again what the check before said; whether that was all of it.
+    fn again(&self, reading: &mut Reading) -> bool {
+        let (start, _) = PLAIN.name.split_at(PLAIN.name.find('{').unwrap_or_default());
+        reading.again(self.count, |metric| metric.name.starts_with(start))
     }
 }
 
 /// The metric of a setting, which all servers of this process share: each has some 300.
 fn shared(metric: &'static Metric, name: &str) -> Arc<Metric> {
     static BORN: LazyLock<Mutex<HashMap<Cow<'static, str>, Weak<Metric>>>> = LazyLock::new(Mutex::default);
-    let born = metric.named(&spelled(name).collect::<String>());
+    let born = metric.named(&spelled(name));
     let mut known = BORN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = known.get(&born.name).and_then(Weak::upgrade) {
         return known;
@@ -120,16 +135,9 @@ fn shared(metric: &'static Metric, name: &str) -> Arc<Metric> {
     born
 }
 
-/// Whether `known` is what `metric` is called of the setting `name`.
-fn is_of(known: &Metric, metric: &Metric, name: &str) -> bool {
-    let of = |(head, tail)| known.name.strip_prefix(head)?.strip_suffix(tail);
-    known.unit == metric.unit
-        && metric.name.split_once("{setting}").and_then(of).is_some_and(|of| spelled(name).eq(of.chars()))
-}
-
 /// A setting's name, of which an extension's has a dot, as a part of a metric's.
-fn spelled(name: &str) -> impl Iterator<Item = char> {
-    name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' })
+fn spelled(name: &str) -> String {
+    name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' }).collect()
 }
 
 /// A setting in its base unit, and what it is called there. -1 stays: it means that there is none.
@@ -175,16 +183,6 @@ mod tests {
 
     fn told(setting: &str, unit: &str) -> String {
         normal(setting, unit).map_or("nothing".into(), |(value, metric)| format!("{value:?} {:?}", metric.unit))
-    }
-
-    #[test]
-    fn a_setting_is_known_by_its_name_and_its_unit() {
-        let known = shared(&SECONDS, "auth_delay.Wait");
-        assert_eq!(known.name, "pg_settings_auth_delay_wait_seconds");
-        assert!(Arc::ptr_eq(&known, &shared(&SECONDS, "auth_delay.Wait")));
-        assert!(is_of(&known, &SECONDS, "auth_delay.Wait"));
-        assert!(!is_of(&known, &SECONDS, "auth_delay.wait_s"));
-        assert!(!is_of(&known, &PLAIN, "auth_delay.wait_seconds"), "of another unit");
     }
 
     #[test]
