@@ -146,9 +146,7 @@ impl Reading {
 
     /// Writes the durations of a metric of [`Kind::Exponential`](crate::metric::Kind::Exponential).
     pub fn put_durations(&mut self, metric: &'static Metric, labels: &Labels, durations: &Arc<Durations>) {
-        if let Some(family) =
-            self.family(metric.into(), durations::SERIES, || Samples::Distributions(Vec::with_capacity(1)))
-        {
+        if let Some(family) = self.family(metric.into(), durations::SERIES, || Samples::Distributions(Box::default())) {
             family.put_durations(labels, durations);
         }
     }
@@ -178,7 +176,7 @@ impl Reading {
     }
 
     fn write(&mut self, metric: MetricRef, labels: &Labels, value: Value) {
-        if let Some(family) = self.family(metric, 1, || Samples::Points(Vec::new())) {
+        if let Some(family) = self.family(metric, 1, || Samples::Points(Box::default())) {
             family.put(labels, value);
         }
     }

@@ -24,7 +24,7 @@ pub struct Distribution {
 }
 
 /// One metric's points.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Family {
     /// The declaration.
     pub metric: MetricRef,
@@ -33,12 +33,26 @@ pub struct Family {
     pub(super) written: usize,
 }
 
-#[derive(Clone, Debug)]
+/// The memory for them; what is over holds anything. No vectors, which are a word larger: a thousand probes have tens
+/// of thousands of these.
+#[derive(Debug)]
 pub(super) enum Samples {
     /// Most families have one point: it stands here, as a piece of memory of its own is larger than it.
     One(Point),
-    Points(Vec<Point>),
-    Distributions(Vec<Distribution>),
+    Points(Box<[Point]>),
+    Distributions(Box<[Distribution]>),
+}
+
+impl Clone for Family {
+    /// A copy of what was written, with room for that.
+    fn clone(&self) -> Family {
+        let samples = match &self.samples {
+            Samples::One(point) => Samples::One(point.clone()),
+            Samples::Points(_) => Samples::Points(self.points().into()),
+            Samples::Distributions(_) => Samples::Distributions(self.distributions().into()),
+        };
+        Family { metric: self.metric.clone(), samples, written: self.written }
+    }
 }
 
 impl Family {
@@ -68,7 +82,7 @@ impl Family {
         point.or_else(|| self.distributions().first().map(|distribution| &distribution.labels))
     }
 
-    /// How many it has had room for so far.
+    /// How many it has room for.
     pub(super) fn known(&self) -> usize {
         match &self.samples {
             Samples::One(_) => 1,
@@ -99,9 +113,9 @@ impl Family {
     /// Makes room for one more point than ever before.
     fn push(&mut self, point: Point) {
         match &mut self.samples {
-            Samples::One(first) => self.samples = Samples::Points(vec![first.clone(), point]),
+            Samples::One(first) => self.samples = Samples::Points(Box::new([first.clone(), point])),
             Samples::Points(points) if points.is_empty() => self.samples = Samples::One(point),
-            Samples::Points(points) => points.push(point),
+            Samples::Points(points) => grow(points, point),
             Samples::Distributions(_) => {}
         }
     }
@@ -112,8 +126,20 @@ impl Family {
         match distributions.get_mut(self.written) {
             Some(known) if known.labels.same(labels) => known.durations = Arc::clone(durations),
             Some(other) => *other = new(),
-            None => distributions.push(new()),
+            None => {
+                let new = new();
+                grow(distributions, new);
+            }
         }
         self.written += 1;
     }
+}
+
+/// Appends, and makes room for half as many again.
+fn grow<T: Clone>(all: &mut Box<[T]>, new: T) {
+    let mut more = std::mem::take(all).into_vec();
+    let room = more.len() + 1 + more.len() / 2;
+    more.reserve_exact(room - more.len());
+    more.resize(room, new);
+    *all = more.into_boxed_slice();
 }

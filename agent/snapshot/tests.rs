@@ -113,3 +113,17 @@ fn bytes_above_two_to_the_53_stay_exact() {
     assert_eq!(Value::from(9_007_199_254_740_993_u64), Value::Int(9_007_199_254_740_993));
     assert_eq!(Value::from(u64::MAX), Value::Float(18_446_744_073_709_551_615.0));
 }
+
+#[test]
+fn a_copy_has_what_was_written_and_no_more_room() {
+    let labels: Vec<Labels> = (0..9).map(|index| Labels::new(&[("device", &index.to_string())])).collect();
+    let mut reading = Reading::default();
+    let rows: Vec<(&Labels, i64)> = labels.iter().zip(0..).collect();
+    for count in [9, 4] {
+        pass(&mut reading, &rows[..count]);
+        let copy = reading.clone();
+        assert_eq!((page_of(&copy), copy.series()), (page_of(&reading), 2 * count));
+        assert!(copy.families().all(|family| family.known() == count));
+    }
+    assert_eq!(size_of::<Family>(), 48);
+}
