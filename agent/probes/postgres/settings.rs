@@ -125,11 +125,12 @@ impl Settings {
 /// The metric of a setting, which all servers of this process share: each has some 300.
 fn shared(metric: &'static Metric, name: &str) -> Arc<Metric> {
     static BORN: LazyLock<Mutex<HashMap<Cow<'static, str>, Weak<Metric>>>> = LazyLock::new(Mutex::default);
-    let born = metric.named(&spelled(name));
+    let spelled = spelled(name);
     let mut known = BORN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = known.get(&born.name).and_then(Weak::upgrade) {
+    if let Some(known) = known.get(&*metric.name.replace("{setting}", &spelled)).and_then(Weak::upgrade) {
         return known;
     }
+    let born = metric.named(&spelled);
     known.retain(|_, metric| metric.strong_count() > 0);
     known.insert(born.name.clone(), Arc::downgrade(&born));
     born
@@ -183,6 +184,13 @@ mod tests {
 
     fn told(setting: &str, unit: &str) -> String {
         normal(setting, unit).map_or("nothing".into(), |(value, metric)| format!("{value:?} {:?}", metric.unit))
+    }
+
+    #[test]
+    fn a_setting_is_one_metric_for_all_servers() {
+        let known = shared(&SECONDS, "auth_delay.Wait");
+        assert_eq!(known.name, "pg_settings_auth_delay_wait_seconds");
+        assert!(Arc::ptr_eq(&known, &shared(&SECONDS, "auth_delay.Wait")));
     }
 
     #[test]
