@@ -3,10 +3,13 @@
 use std::fmt::Display;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, connect, send, socket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
@@ -154,26 +157,28 @@ pub async fn reach(
     report: Option<&mut Report>,
 ) -> Result<TcpStream, ProbeError> {
     let first = addresses.first().map(SocketAddr::ip);
-    let Some(report) = report else { return connected(whom, addresses).await };
+    let Some(report) = report else { return Ok(connected(whom, addresses).await?.0) };
     if let Some(first) = first {
         told(first, report);
     }
-    let stream = connected(whom, addresses).await?;
-    if let Some(other) = stream.peer_addr().ok().map(|peer| peer.ip()).filter(|peer| Some(*peer) != first) {
+    let (stream, address) = connected(whom, addresses).await?;
+    if Some(address.ip()) != first {
         report.forget(&[&PROTOCOL, &HASH]);
-        told(other, report);
+        told(address.ip(), report);
     }
     Ok(stream)
 }
 
-async fn connected(whom: &impl Display, addresses: Vec<SocketAddr>) -> Result<TcpStream, ProbeError> {
+type Reached = (TcpStream, SocketAddr);
+
+async fn connected(whom: &impl Display, addresses: Vec<SocketAddr>) -> Result<Reached, ProbeError> {
     any_of(addresses).await.map_err(|error| ProbeError::connect(&whom.to_string(), &error))
 }
 
 /// Connects to whichever answers first. Each has a head start over the next; one that fails calls the next at once.
-async fn any_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+async fn any_of(addresses: Vec<SocketAddr>) -> io::Result<Reached> {
     if let [address] = addresses.as_slice() {
-        return TcpStream::connect(address).await;
+        return one(*address).await;
     }
     let mut first_error = None;
     let mut attempts = JoinSet::new();
@@ -182,7 +187,7 @@ async fn any_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
         let next = addresses.next();
         let last = next.is_none();
         if let Some(address) = next {
-            attempts.spawn(TcpStream::connect(address));
+            attempts.spawn(one(address));
         } else if attempts.is_empty() {
             return Err(first_error.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()));
         }
@@ -192,10 +197,33 @@ async fn any_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
             tokio::time::timeout(HEAD_START, attempts.join_next()).await.ok().flatten()
         };
         match ended {
-            Some(Ok(Ok(stream))) => return Ok(stream),
+            Some(Ok(Ok(reached))) => return Ok(reached),
             Some(Ok(Err(error))) => drop(first_error.get_or_insert(error)),
             Some(Err(_)) | None => {}
         }
+    }
+}
+
+async fn one(address: SocketAddr) -> io::Result<Reached> {
+    let socket = begin(address)?;
+    // What is near is reached before we ask, and then nobody need wake us up to say so.
+    let there = socket.peer_addr().is_ok();
+    let stream = TcpStream::from_std(socket)?;
+    if !there {
+        stream.writable().await?;
+        stream.take_error()?.map_or(Ok(()), Err)?;
+    }
+    Ok((stream, address))
+}
+
+/// A socket that is being connected.
+fn begin(address: SocketAddr) -> io::Result<std::net::TcpStream> {
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket(family, SockType::Stream, flags, None)?;
+    match connect(socket.as_raw_fd(), &SockaddrStorage::from(address)) {
+        Ok(()) | Err(Errno::EINPROGRESS) => Ok(socket.into()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -224,7 +252,11 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write(context, from),
+            // A stream that is new takes what there is: nobody need wake us up to say so.
+            Stream::Tcp(stream) => match send(stream.as_raw_fd(), from, MsgFlags::MSG_NOSIGNAL) {
+                Err(Errno::EAGAIN) => Pin::new(stream).poll_write(context, from),
+                sent => Poll::Ready(sent.map_err(io::Error::from)),
+            },
             Stream::Unix(stream) => Pin::new(stream).poll_write(context, from),
         }
     }
@@ -236,11 +268,9 @@ impl AsyncWrite for Stream {
         }
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
-            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
-        }
+    /// Whoever has nothing to say any more lets go of it, and the kernel says so.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -258,8 +288,8 @@ mod tests {
             let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
             gone.local_addr().unwrap()
         };
-        let stream = any_of(vec![refuses, refuses, good]).await.unwrap();
-        assert_eq!(stream.peer_addr().unwrap(), good);
+        let (stream, address) = any_of(vec![refuses, refuses, good]).await.unwrap();
+        assert_eq!((stream.peer_addr().unwrap(), address), (good, good));
         assert_eq!(any_of(vec![refuses, refuses]).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     }
 }
