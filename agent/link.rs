@@ -13,10 +13,12 @@ use crate::stream::Stream;
 pub(crate) use heard::{Fault, Heard, Tongue};
 pub(crate) use message::Message;
 pub(crate) use shown::shown;
+pub(crate) use visit::Visit;
 
 mod heard;
 mod message;
 mod shown;
+mod visit;
 
 /// How much of an answer may be under way, in bytes: HTTP/2's windows, and the buffer of HTTP/1.
 const WINDOW: u32 = 64 << 10;

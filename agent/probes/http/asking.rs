@@ -1,5 +1,6 @@
 //! One check: a request, a connection for it, and the same again wherever it is sent on to.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use hyper::body::{Bytes, Incoming};
@@ -20,15 +21,17 @@ use super::traceparent::Trace;
 use super::url::Url;
 use super::verdict::{Unanswered, of_content};
 use super::written::{Compression, Version};
-use crate::link::{Heard, Link};
+use crate::link::Heard;
 use crate::probes::aside::Aside;
 use crate::probes::connect::{Connector, Stream as Socket, reach};
 use crate::probes::failure::{ProbeError, Reason};
 use crate::probes::secure::{METRICS, Secure};
 use crate::probes::{Checking, Probe, Report};
 use crate::stream::Stream;
+use way::Way;
 
 mod request;
+mod way;
 
 /// How much of a content is kept where nothing is expected of it, in bytes: for what a server says of an error.
 const BEGINNING: usize = 1 << 10;
@@ -107,8 +110,8 @@ impl Check<'_> {
         };
         let mut passed = Vec::new();
         loop {
-            let mut link = self.open(&question).await?;
-            let (response, begun) = self.ask(&mut link, &question).await?;
+            let mut way = self.open(&question).await?;
+            let (response, begun) = self.ask(&mut way, &question).await?;
             let Question { url, method, .. } = &question;
             self.telling.heard(&response, url.secure, method);
             let next = redirect::next(url, method, response.status(), response.headers());
@@ -119,7 +122,7 @@ impl Check<'_> {
                 _ if !http.follow_redirects => None,
                 next => next?,
             };
-            let Some(next) = next else { return self.end(response, begun, &question).await };
+            let Some(next) = next else { return way.during(pin!(self.end(response, begun, &question))).await };
             self.may_follow(&question, &next.url, &mut passed)?;
             self.cookies.take(url, response.headers());
             question.url = next.url;
@@ -161,7 +164,7 @@ impl Check<'_> {
     }
 
     /// Connects, and shakes hands where TLS is spoken.
-    async fn open(&mut self, question: &Question) -> Result<Link, ProbeError> {
+    async fn open(&mut self, question: &Question) -> Result<Way, ProbeError> {
         let Question { url, first, .. } = question;
         let socket = self.connect(url, *first).await?;
         let begun = Instant::now();
@@ -173,7 +176,8 @@ impl Check<'_> {
             };
             let named = self.named(url);
             let host = named.as_ref().map_or(url.host.as_str(), Authority::host);
-            let stream = self.secure.handshake(socket, host, alpn, self.telling.report).await?;
+            // It is large, and most checks are without it.
+            let stream = Box::pin(self.secure.handshake(socket, host, alpn, self.telling.report)).await?;
             self.telling.phases.tls += begun.elapsed();
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             (Box::new(stream), http2)
@@ -186,9 +190,7 @@ impl Check<'_> {
                 ProbeError::new(Reason::Protocol, message).mend("turn it on there, or let `version` be \"auto\"")
             );
         }
-        let heard = Heard::default();
-        let opened = Link::open(stream, http2, heard.clone()).await;
-        opened.map_err(|error| self.unanswered(url, http2, &heard, &error))
+        Way::open(stream, http2).await.map_err(|(error, heard)| self.unanswered(url, http2, &heard, &error))
     }
 
     async fn connect(&mut self, url: &Url, first: bool) -> Result<Socket, ProbeError> {
@@ -213,22 +215,24 @@ impl Check<'_> {
         report.doing("connecting");
         let stream = reach(&url.authority, addresses, first.then_some(&mut **report)).await?;
         phases.connect += resolved.elapsed();
-        // What we write is whole requests; without it the socket works too.
-        let _ = stream.set_nodelay(true);
+        // A request without more is one write; and without it the socket works too.
+        if url.secure || self.http.version == Version::Http2 || !self.http.body.is_empty() {
+            let _ = stream.set_nodelay(true);
+        }
         Ok(Socket::Tcp(stream))
     }
 
     /// Asks, and waits for the head of the answer; tells also when it began.
-    async fn ask(&mut self, link: &mut Link, question: &Question) -> Result<(Response<Incoming>, Instant), ProbeError> {
-        let request = self.request(question, link.is_http2())?;
+    async fn ask(&mut self, way: &mut Way, question: &Question) -> Result<(Response<Incoming>, Instant), ProbeError> {
+        let request = self.request(question, way.is_http2())?;
         self.telling.report.doing("waiting for the answer");
         let begun = Instant::now();
-        let response = match link.send(request).await {
+        let response = match way.send(request).await {
             Ok(response) => response,
-            Err(error) => return Err(self.unanswered(&question.url, link.is_http2(), &link.heard, &error)),
+            Err(error) => return Err(self.unanswered(&question.url, way.is_http2(), &way.heard, &error)),
         };
         // The settings of HTTP/2 come before any answer.
-        let first = link.heard.first_at().filter(|_| !link.is_http2()).map(Instant::from_std);
+        let first = way.heard.first_at().filter(|_| !way.is_http2()).map(Instant::from_std);
         let answered = first.unwrap_or_else(Instant::now);
         self.telling.phases.processing += answered.saturating_duration_since(begun);
         Ok((response, answered))
