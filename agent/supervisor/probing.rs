@@ -9,14 +9,16 @@ use super::source::{Renewed, lock};
 use crate::config::naming::Naming;
 use crate::probes::{Options, Plan};
 use crate::samplers::root::Root;
-use crate::snapshot::{Durations, Labels, Reading};
+use crate::snapshot::{Labels, Reading};
 use account::{Account, LATENESS};
 pub use account::{METRICS, ProbeHealth};
+use order::Order;
 use watch::Watch;
 pub use watch::{Asked, ask_once, probe_once};
 
 mod account;
 mod judgement;
+mod order;
 mod watch;
 
 /// All targets under watch.
@@ -25,13 +27,10 @@ pub(super) struct Probing {
     /// What tells this host from others.
     host: Arc<str>,
     posts: Mutex<Vec<Post>>,
-    lateness: Lateness,
+    order: Arc<Order>,
     /// What is counted of them, written for each snapshot.
     own: Mutex<Renewed>,
 }
-
-/// How late checks began, over all probes.
-type Lateness = Arc<Mutex<Arc<Durations>>>;
 
 /// A watch, and the task that keeps it. Dropping it ends the task.
 struct Post {
@@ -47,9 +46,8 @@ impl Drop for Post {
 
 impl Probing {
     pub(super) fn new(root: &Arc<Root>, host: &str) -> Probing {
-        let lateness = Arc::new(Mutex::new(Arc::new(Durations::new(root.calls.now()))));
-        let (root, host) = (Arc::clone(root), host.into());
-        Probing { root, host, posts: Mutex::default(), lateness, own: Mutex::default() }
+        let order = Arc::new(Order::new(root.calls.now()));
+        Probing { root: Arc::clone(root), host: host.into(), posts: Mutex::default(), order, own: Mutex::default() }
     }
 
     /// Watches what `options` name from now on, for who speaks the names of `naming`, on the runtime of whoever calls. What was watched already and stays as
@@ -85,7 +83,7 @@ impl Probing {
             tracing::warn!(probe = common.name, kind, target, "{warning}");
         }
         let watch = Arc::new(Watch::new(plan, &self.root, account));
-        let task = tokio::spawn(Arc::clone(&watch).run(Arc::clone(&self.host), Arc::clone(&self.lateness)));
+        let task = tokio::spawn(Arc::clone(&watch).run(Arc::clone(&self.host), Arc::clone(&self.order)));
         Post { watch, task: task.abort_handle() }
     }
 
@@ -106,7 +104,7 @@ impl Probing {
             for Post { watch, .. } in posts.iter() {
                 lock(&watch.account).write(&watch.labels, now, own);
             }
-            own.put_durations(&LATENESS, &Labels::none(), &lock(&self.lateness));
+            own.put_durations(&LATENESS, &Labels::none(), &self.order.lateness());
         }));
     }
 

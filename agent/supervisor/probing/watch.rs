@@ -7,9 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::Lateness;
 use super::account::{Account, DURATION, Last, SUCCESS};
-use crate::phase;
+use super::order::Order;
 use crate::probes::{Common, Plan, Probe, ProbeError, Reason, Report, Setting};
 use crate::samplers::root::Root;
 use crate::snapshot::{Labels, Reading};
@@ -52,16 +51,19 @@ impl Watch {
     }
 
     /// Asks for ever, at moments that are this probe's own, on a host that is `host`.
-    pub(super) async fn run(self: Arc<Watch>, host: Arc<str>, lateness: Lateness) {
+    pub(super) async fn run(self: Arc<Watch>, host: Arc<str>, order: Arc<Order>) {
         let mut probe = self.plan.make(&self.setting());
         let interval = self.plan.common.interval;
-        let (mut next, mut due) = self.begin(&host);
+        let (mut next, mut due) = self.begin(&host, &order);
         drop(host);
         loop {
             tokio::time::sleep_until(next).await;
-            Arc::make_mut(&mut *lock(&lateness)).add(next.elapsed());
             // Of its own, and not a part of what is there while the probe waits, as nearly all of them do.
-            Box::pin(self.check(&mut probe)).await;
+            Box::pin(async {
+                let turn = order.turn(next).await;
+                tokio::join!(self.check(&mut probe), turn.pass())
+            })
+            .await;
             let stride = lock(&self.account).judgement.stride();
             // A first check before the own moments begin is beside them.
             if next == due {
@@ -75,12 +77,11 @@ impl Watch {
     }
 
     /// When it asks first, and when its own moments begin.
-    fn begin(&self, host: &str) -> (Instant, Instant) {
-        let interval = self.plan.common.interval;
-        let key = format!("{host}/{}/{}", self.plan.kind, self.plan.common.name);
-        let (start, wall) = (Instant::now(), SystemTime::now());
-        let due = start + phase::wait(&key, interval, wall);
-        (due.min(start + phase::wait(&key, FIRST.min(interval), wall)), due)
+    fn begin(&self, host: &str, order: &Order) -> (Instant, Instant) {
+        let Common { name, interval, .. } = &self.plan.common;
+        let key = format!("{}/{name}", self.plan.kind);
+        let due = order.next(host, &key, *interval);
+        (due.min(order.next(host, &key, FIRST.min(*interval))), due)
     }
 
     /// Asks once, and publishes the answer.
