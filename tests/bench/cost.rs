@@ -30,6 +30,7 @@ mod processes;
 mod report;
 #[path = "../support/mod.rs"]
 mod support;
+mod targets;
 mod units;
 
 use std::process::ExitCode;
@@ -52,6 +53,7 @@ const SECTIONS: &[Section] = &[
     ("probes", probes::probes),
     ("redis", databases::redis),
     ("postgres", postgres::postgres),
+    ("targets", targets::targets),
     ("memory", outside::memory),
     ("backlog", backlog::backlog),
     ("binary", outside::binary),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use nix::unistd::Pid;
 use vigie::config::Config;
 use vigie::page::prometheus::{Format, Renderer};
 use vigie::snapshot::Snapshot;
@@ -12,12 +11,9 @@ use crate::asked::Asked;
 use crate::inside::cpu;
 use crate::outside::cpu_of;
 use crate::report::{Report, milliseconds, quartile};
-use crate::support::{Agent, Connection, Launch, Redis, find, redis as server, redis_exporter};
+use crate::support::{Connection, Redis, find, redis as server, redis_exporter};
 
 const ROUNDS: usize = 60;
-
-/// Targets of one agent, for its memory.
-const TARGETS: usize = 10;
 
 /// What the server spent on its own commands, in microseconds.
 fn spent(server: &Redis, commands: &[&str]) -> f64 {
@@ -89,22 +85,4 @@ pub(crate) fn redis(report: &mut Report) {
             report.at_most("a check and its page / a scrape", ratio, 1.0 / 3.0, "");
         }
     }
-    let (none, ten) = (resident(&server, 0), resident(&server, TARGETS));
-    report.at_most("memory for ten targets", (ten - none) / 1024.0, 1.5, "MiB");
-}
-
-/// The memory of an agent with so many targets, in KiB, once it has seen all that they say.
-fn resident(server: &Redis, targets: usize) -> f64 {
-    let table =
-        |index| format!("[[probe.redis]]\nname = 'p{index}'\nurl = 'redis://{}'\ninterval = '1s'\n", server.address());
-    let config: String = (0..targets).map(table).collect();
-    let agent = Agent::launch(&Launch { config: Some(&config), ..Launch::new() });
-    for _ in 0..8 {
-        std::thread::sleep(Duration::from_millis(800));
-        let _ = agent.get("/metrics", &[]);
-    }
-    let file = format!("/proc/{}/smaps_rollup", Pid::from_raw(agent.pid().as_raw()));
-    let text = std::fs::read_to_string(file).expect("the agent's memory");
-    let line = text.lines().find_map(|line| line.strip_prefix("Private_Dirty:")).expect("what is its own");
-    line.trim().split(' ').next().and_then(|word| word.parse().ok()).expect("a number")
 }

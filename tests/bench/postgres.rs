@@ -14,12 +14,9 @@ use crate::inside::cpu;
 use crate::outside::cpu_of;
 use crate::postgres_server::{PASSWORD, Postgres};
 use crate::report::{Report, milliseconds, quartile};
-use crate::support::{Agent, Connection, Launch, PATIENCE, find, spare_port, until};
+use crate::support::{Connection, PATIENCE, find, spare_port, until};
 
 const ROUNDS: usize = 60;
-
-/// Targets of one agent, for its memory.
-const TARGETS: usize = 10;
 
 /// Databases of the server, beside `postgres`.
 const DATABASES: usize = 9;
@@ -65,8 +62,6 @@ pub(crate) fn postgres(report: &mut Report) {
     report.at_most("the server's time for a check", served.as_secs_f64() * 1e3, 10.0, "ms");
     report.at_most("a check", check.as_secs_f64() * 1e3, 3.0, "ms");
     beside(report, &server, check + page);
-    let (none, ten) = (resident(&server, 0), resident(&server, TARGETS));
-    report.at_most("memory for ten targets", (ten - none) / 1024.0, 1.5, "MiB");
 }
 
 /// postgres_exporter under its default flags.
@@ -105,19 +100,4 @@ fn beside(report: &mut Report, server: &Postgres, ours: Duration) {
 fn set(server: &Postgres) -> String {
     let url = format!("postgresql:///postgres?host={}&port={}", server.directory().display(), server.port);
     format!("probe.postgres=[{{ name = 'a', url = '{url}' }}]")
-}
-
-/// The memory of an agent with so many targets, in KiB, once it has seen all that they say.
-fn resident(server: &Postgres, targets: usize) -> f64 {
-    let tables =
-        (0..targets).map(|index| server.probe("slow_interval = '1s'").replace("'main'", &format!("'p{index}'")));
-    let config: String = tables.collect();
-    let agent = Agent::launch(&Launch { config: Some(&config), ..Launch::new() });
-    for _ in 0..30 {
-        std::thread::sleep(Duration::from_millis(800));
-        let _ = agent.get("/metrics", &[]);
-    }
-    let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", agent.pid())).expect("the agent's memory");
-    let line = text.lines().find_map(|line| line.strip_prefix("Private_Dirty:")).expect("what is its own");
-    line.trim().split(' ').next().and_then(|word| word.parse().ok()).expect("a number")
 }

@@ -1,5 +1,6 @@
 //! What a thousand targets cost the real binary: CPU, memory, and how late they are asked.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -88,6 +89,23 @@ fn cost(agent: &Agent) -> Cost {
     Cost { cpu: cpu * 100.0, kibibytes, page: parse(&scrape("identity").text()) }
 }
 
+/// How long a program takes for the same request that does nothing else, in the median and in milliseconds; from one to
+/// the next it sleeps as long as the agent has on average.
+fn bare(port: u16) -> f64 {
+    let mut took: Vec<f64> = (0..TARGETS / 2)
+        .map(|index| {
+            std::thread::sleep(SCRAPE / TARGETS as u32);
+            let begun = Instant::now();
+            let mut stream = TcpStream::connect(target(index, port)).expect("the server accepts");
+            let request = b"GET / HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n";
+            stream.write_all(request).expect("the server reads");
+            stream.read_to_end(&mut Vec::new()).expect("the server answers");
+            begun.elapsed().as_secs_f64() * 1e3
+        })
+        .collect();
+    median(&mut took)
+}
+
 pub(crate) fn probes(report: &mut Report) {
     report.title("A thousand targets, each asked every 15 s");
     let (nginx, port) = serve();
@@ -118,7 +136,13 @@ pub(crate) fn probes(report: &mut Report) {
         }
         report.at_most(&what("of them more than 0.1 s late"), late("+Inf") - late("0.1"), 0.0, "");
         let mut took: Vec<f64> = page.of("probe_duration_seconds").map(|(_, seconds)| seconds * 1e3).collect();
-        report.fact(&what("a check takes, in the median"), &format!("{:.3} ms", median(&mut took)));
+        let check = median(&mut took);
+        report.fact(&what("a check takes, in the median"), &format!("{check:.3} ms"));
+        if sort.kind == "http" {
+            let bare = bare(port);
+            report.fact("http: the bare request, as often", &format!("{bare:.3} ms"));
+            report.at_most("http: a check over the bare request", check - bare, 0.2, "ms");
+        }
     }
 }
 
