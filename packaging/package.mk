@@ -14,8 +14,8 @@ BINARY ?= target/release/vigie
 
 .PHONY: deb static e2e install uninstall
 
-# Further releases that `make e2e` boots, as far as they can be had: Ubuntu 22.04 and 24.04, Debian 11 and 13.
-RELEASES ?= jammy noble bullseye trixie
+# Further releases that `make e2e` boots, as far as they can be had: Ubuntu 20.04, 22.04 and 24.04, Debian 11 and 13.
+RELEASES ?= focal jammy noble bullseye trixie
 MIRROR ?=
 
 deb: ## Build the Debian package, target/deb/vigie_VERSION_ARCH.deb
