@@ -17,9 +17,9 @@ const COLLECTOR: &str = "[otlp]\nendpoint = \"http://127.0.0.1:4317\"\ninterval 
 fn change_version(machine: &Machine, version: &str) {
     write_config(machine, &format!("# Mine.\n{MANY_CONNECTIONS}{COLLECTOR}"));
     machine.good(&["systemctl", "reload", "vigie"]);
-    let waiting = || page(machine).find("vigie_push_spool_requests", &[]).filter(|requests| *requests >= 4.0);
-    // Each push is two: what is seen of the host, and what took how long.
-    until("requests wait for the collector", PATIENCE, waiting);
+    let pushed = || page(machine).find("vigie_push_snapshots_total", &[]);
+    let first = until("it pushes", PATIENCE, pushed);
+    until("requests wait for the collector", PATIENCE, || pushed().filter(|pushed| *pushed >= first + 2.0));
     let before = crate::nanoseconds();
     let (process, hash) = (main_pid(machine), config_hash(machine));
     let client = Client::start(machine);
